@@ -6,6 +6,7 @@ import json
 from asyncio.subprocess import Process
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from sn37.app.schedule.load import LoadedSchedule, load_schedule
 from tests.rehearsal.commands import Commands
@@ -13,31 +14,31 @@ from tests.rehearsal.journal import Journal
 from tests.rehearsal.pacing import Pace
 from tests.rehearsal.surroundings import Surroundings
 
-FIRST, SECOND = "first", "second"  # wallets of the two validators
 OVERLAY = Path(__file__).parent / "overlay.toml"
 PINNED, MINE = "pinned.toml", "rehearsal.toml"
 
 Tell = Callable[[str], None]
+Rounds = list[Mapping[str, Any]]
 
 
-async def pin(commands: Commands, warm_up: int | None, tell: Tell) -> LoadedSchedule:
+async def pin(commands: Commands, changes: Mapping[str, int], tell: Tell) -> LoadedSchedule:
     """Pin the preset for finney, and put the overlay on top of it.
 
     Args:
-        warm_up: Rounds to be judged before weights are set; ``None`` for the preset's.
+        changes: Further values, by their keys at the top of a schedule.
     """
     pinned = commands.folder / PINNED
     tell(await commands.sn37("schedule", "pin", "finney", "--output", str(pinned)))
-    mine = commands.folder / MINE
-    first = "" if warm_up is None else f"warmup_rounds = {warm_up}\n"
-    mine.write_text(first + OVERLAY.read_text())
+    mine = commands.schedule
+    more = "".join(f"{key} = {value}\n" for key, value in changes.items())
+    mine.write_text(more + OVERLAY.read_text())
     loaded = load_schedule(mine, known_sources=None)
     preset = load_schedule("finney", known_sources=None)
     tell(f"fingerprint of the preset:    {preset.fingerprint}")
     tell(f"fingerprint of the rehearsal: {loaded.fingerprint}")
-    changes = await commands.sn37("schedule", "diff", "finney", str(mine))
-    (commands.folder / "changes.txt").write_text(changes)
-    tell(f"{len(changes.splitlines())} values differ, see changes.txt")
+    differences = await commands.sn37("schedule", "diff", "finney", str(mine))
+    (commands.folder / "changes.txt").write_text(differences)
+    tell(f"{len(differences.splitlines())} values differ, see changes.txt")
     return loaded
 
 
@@ -46,6 +47,8 @@ class Acts:
 
     Args:
         surroundings: ``None`` where chain, hub and wandb are real ones.
+        names: Wallets of the two validators, which also name their states.
+        rounds: Of each competition, before the second validator starts.
     """
 
     def __init__(
@@ -54,9 +57,11 @@ class Acts:
         loaded: LoadedSchedule,
         surroundings: Surroundings | None,
         *,
+        names: tuple[str, str],
         rounds: int,
         tell: Tell,
     ) -> None:
+        self.names = names
         self._commands = commands
         self._loaded = loaded
         self._surroundings = surroundings
@@ -65,26 +70,26 @@ class Acts:
 
     async def play(self) -> None:
         """Run all acts; each raises when something is wrong."""
-        check = ("chain", "check", *self._commands.options[:4])
-        for name in (FIRST, SECOND):
-            self._tell(await self._commands.sn37(*check, "--wallet", name))
-        await self._run({FIRST: ("--rounds", str(self._rounds))})
-        await self._check_records(FIRST)
+        first, second = self.names
+        for name in self.names:
+            words = ("chain", "check", *self._commands.chain, *self._schedule(), "--wallet", name)
+            self._tell(await self._commands.sn37(*words))
+        await self._run({first: ("--rounds", str(self._rounds))})
+        await self._check_records(first)
         published = self._commands.folder / "published"
-        self._tell(
-            await self._commands.sn37("receipts", "export", str(published), *self._of(FIRST))
-        )
+        export = ("receipts", "export", str(published), *self._of(first))
+        self._tell(await self._commands.sn37(*export))
         for receipt in _newest_receipts(published):
-            self._tell(await self._replay(FIRST, receipt))
+            self._tell(await self._replay(first, receipt))
         more = ("--rounds", str(self._rounds + 1))
-        await self._run({FIRST: more, SECOND: (*more, "--cold-start-from", str(published))})
-        for name in (FIRST, SECOND):
+        await self._run({first: more, second: (*more, "--cold-start-from", str(published))})
+        for name in self.names:
             await self._check_records(name)
 
-    def report(self, name: str) -> list[dict[str, object]]:
-        """The rounds that a validator has reported."""
-        rounds: list[dict[str, object]] = json.loads(self._report(name).read_text())
-        return rounds
+    def reports(self) -> tuple[Rounds, Rounds]:
+        """The rounds that the two validators have reported."""
+        first, second = (json.loads(self._report(name).read_text()) for name in self.names)
+        return first, second
 
     async def _run(self, words: Mapping[str, tuple[str, ...]]) -> None:
         """Run validators beside each other until they have their rounds."""
@@ -131,11 +136,10 @@ class Acts:
         return await self._commands.sn37(*words)
 
     def _of(self, name: str) -> tuple[str, ...]:
-        network = self._commands.options[:2]
-        return (*network, "--state-dir", str(self._commands.state(name)))
+        return (*self._commands.network, "--state-dir", str(self._commands.state(name)))
 
     def _schedule(self) -> tuple[str, ...]:
-        return ("--schedule", str(self._commands.folder / MINE))
+        return ("--schedule", str(self._commands.schedule))
 
     def _report(self, name: str) -> Path:
         return self._commands.folder / f"{name}.json"

@@ -30,7 +30,7 @@ _WEIGHTS = "model.safetensors"
 def publish_models(hub: Hub, cast: Sequence[Miner], scratch: Path) -> Mapping[str, str]:
     """Publish every miner's repository; return the texts that they commit to, by name."""
     torch.set_num_threads(1)  # for models so small more only wait for each other
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     said: dict[str, str] = {}
     winners: dict[int, Path] = {}
     for miner in cast:
@@ -107,4 +107,4 @@ def _train(folder: Path, miner: Miner, *, seed: int | None = None) -> None:
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.bfloat16().save_pretrained(folder)

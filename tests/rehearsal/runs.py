@@ -31,17 +31,19 @@ def serve_runs(
         now: The chain's time.
     """
     count = int((until - since) / EVERY)
-    span = {"created_at": since - EVERY, "heartbeat_at": until}
     growing: list[tuple[HostedRun, list[Row]]] = []
+
+    def add(project: str, run_id: str, config: dict[str, JsonValue], rows: list[Row]) -> None:
+        run = HostedRun(id=run_id, config=config, created_at=since - EVERY, heartbeat_at=until)
+        host.projects.setdefault(project, []).append(run)
+        growing.append((run, rows))
+
     for place, signer in enumerate(signers(18)):
-        run = HostedRun(id=f"eighteen-{place}", config=_of_sn18(place, signer), **span)
-        growing.append((run, [_pair(place, n, since + n * EVERY) for n in range(count)]))
-    of_sn18 = [run for run, _ in growing]
+        pairs = [_pair(place, n, since + n * EVERY) for n in range(count)]
+        add(sn18_runs.PROJECT, f"eighteen-{place}", _of_sn18(place, signer), pairs)
     for place, signer in enumerate(signers(1)):
-        run = HostedRun(id=f"one-{place}", config=_of_sn1(place, signer), **span)
-        growing.append((run, [_choice(place, n, since + n * EVERY) for n in range(count)]))
-    host.projects[sn18_runs.PROJECT] = of_sn18
-    host.projects[sn1_runs.PROJECT] = [run for run, _ in growing[len(of_sn18) :]]
+        questions = [_choice(place, n, since + n * EVERY) for n in range(count)]
+        add(sn1_runs.PROJECT, f"one-{place}", _of_sn1(place, signer), questions)
 
     def grow(operation: str) -> None:
         written = max(0, int((now() - since) / EVERY))
