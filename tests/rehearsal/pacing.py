@@ -16,7 +16,7 @@ from sn37.domain.schedule.schedule import Schedule
 from tests.rehearsal.journal import Journal
 from tests.support.rpc_node import RpcNode
 
-PATIENCE_S = 150.0  # for anything that a validator must do
+PATIENCE_S = 400.0  # for anything that a validator must do; a busy machine is slow
 LOOK_S = 0.02
 STEP = 24  # blocks at once where nothing happens
 PAUSE_S = 0.5  # before each block of a round that is being fetched or scored
