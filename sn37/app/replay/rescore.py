@@ -150,6 +150,8 @@ async def rescore(
         timeout_s=rules.timeout_s,
         tokenizer=tokenizer,
         template=rules.template,
+        budgets=rules.answer_budgets,
+        stop=rules.stop,
     )
     pairs: list[Pair] = []
     found: list[ControlLoss] = []
