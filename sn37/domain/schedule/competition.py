@@ -225,6 +225,11 @@ class Competition:
             and task.method.traits.is_screened
         )
 
+    @property
+    def answer_budgets(self) -> Mapping[TaskName, int]:
+        """The most tokens of an answer, for each task whose answers are generated."""
+        return {t.name: most for t in self.tasks if (most := t.max_new_tokens) is not None}
+
     def __post_init__(self) -> None:
         where = f"competition {self.id}"
         if not (math.isfinite(self.floor) and self.floor > 0):
