@@ -4,10 +4,12 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
+LM_EVAL := lm_eval colorama datasets dill lxml multiprocess pandas portalocker sacrebleu tabulate
 EXAMPLE := examples/sn1_style_dataset
 SIMNET_STATE ?= simnet-state
 SIMNET_JSON ?= $(SIMNET_STATE)/report.json
 MINING_DEMO ?= mining-demo
+REHEARSAL ?= rehearsal
 SOAK_STATE ?= $(SIMNET_STATE)-soak
 SOAK_WORKERS ?= 1000
 SOAK_ROUNDS ?= 2000
@@ -16,7 +18,7 @@ SOAK_KILLS ?= 200
 SOAK_STORMS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help venv simnet mining-demo soak bench test lint unit integration faults format clean
+.PHONY: help venv simnet mining-demo rehearsal soak bench test lint unit integration faults format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -26,12 +28,16 @@ venv: $(VENV)/.ready ## make ./.venv with everything in it, when missing or out 
 # torch first and by its exact version: a resolver free to choose takes gigabytes of a build
 # for another device. if-verifiable without what it requires: its checks need three small packages,
 # which are in the extra "dev"; its readers of benchmarks, which nobody needs here, a lot more.
+# lm_eval in a folder of its own too, with the nine packages that it imports for the tests: they must
+# not change what the program itself finds installed.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[validator,train,dev]"
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade \
 	  --target $(VENV)/if-verifiable if-verifiable==0.1.2
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade -c constraints.txt \
+	  --target $(VENV)/lm-eval $(LM_EVAL)
 	touch $@
 
 simnet: venv ## run the whole network on this machine, two rounds of each competition
@@ -40,6 +46,10 @@ simnet: venv ## run the whole network on this machine, two rounds of each compet
 
 mining-demo: venv ## a new miner on simnet: takes the champion, trains, publishes, is crowned
 	$(BIN)/python examples/mining_demo.py --folder $(MINING_DEMO)
+
+rehearsal: venv ## the preset for finney with a chain, a hub and a wandb of our own, every stage
+	rm -rf $(REHEARSAL)
+	$(BIN)/python -m tests.rehearsal --folder $(REHEARSAL)
 
 soak: venv ## hours: SOAK_WORKERS=1000, SOAK_ROUNDS=2000, SOAK_WORKER_ROUNDS=100, SOAK_KILLS=200, SOAK_STORMS=20
 	rm -rf $(SOAK_STATE)
@@ -94,5 +104,5 @@ format: venv ## format the code and sort its imports
 clean: ## remove what was built and what runs have written; ./.venv stays
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
 	  .hypothesis .coverage .coverage.* $(SIMNET_STATE) $(SOAK_STATE) \
-	  $(MINING_DEMO)
+	  $(MINING_DEMO) $(REHEARSAL)
 	find sn37 tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -40,6 +40,7 @@ SCHEDULE_TABLES: Mapping[str, type[Table]] = {
 _SIDES = {Blame.MINER: "yours", Blame.OURS: "the validator's", Blame.NOBODY: "nobody's"}
 _UNITS = {
     LossUnit.TEXT: "nats per token, or bits per byte",
+    LossUnit.GUESS: "1 is guessing",
     LossUnit.SHARE: "share",
 }
 

@@ -64,6 +64,14 @@ def test_each_subnet_has_a_state_folder_of_its_own(monkeypatch: pytest.MonkeyPat
     assert len(set(folders)) == 6
 
 
+@pytest.mark.parametrize(
+    "network",
+    ["simnet", "local", "test", "ws://127.0.0.1:9944", "ws://localhost:1", "ws://[::1]:9944"],
+)
+def test_networks_for_trials_take_a_schedule_of_ones_own(network: str) -> None:
+    assert load_settings({"network": network, "schedule": "mine.toml"}).schedule is not None
+
+
 def test_a_home_folder_is_spelled_out() -> None:
     assert load_settings({"state_dir": "~/x"}).state_dir == Path.home() / "x"
 
@@ -102,8 +110,14 @@ def test_a_home_folder_is_spelled_out() -> None:
         (
             {"schedule": "mine.toml"},
             {},
-            "--schedule: only on simnet and local, not on finney: "
+            "--schedule: only on simnet, local, test and addresses of this machine, not on finney: "
             "all validators share the schedule that ships",
+        ),
+        (
+            {"schedule": "mine.toml", "network": "wss://entrypoint.example:443"},
+            {},
+            "--schedule: only on simnet, local, test and addresses of this machine, not on "
+            "wss://entrypoint.example:443: all validators share the schedule that ships",
         ),
         (
             {"network": "test"},

@@ -91,7 +91,7 @@ Rounds = Annotated[
 ]
 ScheduleFile = Annotated[
     Path | None,
-    typer.Option("--schedule", help="File of another schedule; only on simnet and local."),
+    typer.Option("--schedule", help="File of another schedule; not on finney."),
 ]
 KeepTexts = Annotated[
     int | None,

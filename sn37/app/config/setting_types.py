@@ -6,6 +6,7 @@ import os
 import pwd
 import re
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -63,6 +64,17 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return has_place and re.fullmatch(r"wss?://[^/\s]\S*", text) is not None
+
+
+def is_this_machine(network: str) -> bool:
+    """True if a network is the address of a node on this machine."""
+    if not _is_address(network):
+        return False
+    host = urlsplit(network).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _split(given: object) -> object:

@@ -25,6 +25,7 @@ from sn37.domain.schedule.competition import (
 )
 from sn37.domain.schedule.epsilon import Epsilon, FixedEpsilon, LinearEpsilon
 from sn37.domain.schedule.methods import Method
+from sn37.domain.schedule.mixture import BETWEEN, mixed
 from sn37.domain.schedule.model_limits import ModelConstraints, NormLimits
 from sn37.domain.schedule.normalization import Identity, InverseExponential, Normalization
 from sn37.domain.schedule.schedule import (
@@ -122,7 +123,10 @@ class TaskTable(Table):
     """A task of a competition; there may be several."""
 
     name: str = Field(description="name of the task, once in a competition")
-    source: str = Field(description="name of the table of its source")
+    source: str | None = Field(default=None, description="name of the table of its source")
+    mixture: dict[str, float] | None = Field(
+        default=None, description="in place of source: names of several, with their weights"
+    )
     method: Method = Field(strict=False, description="how a sample becomes a loss; see scoring.md")
     weight: float = Field(description="weight in the score; those of a competition sum to 1")
     num_samples: int = Field(description="samples in a round")
@@ -132,26 +136,70 @@ class TaskTable(Table):
     level: float | None = Field(
         default=None, description="mean loss that counts as 1 in the score; sn37 schedule levels"
     )
+    max_new_tokens: int | None = Field(
+        default=None, description="tokens of the longest answer, for methods that generate answers"
+    )
 
-    def value(self, sources: Mapping[str, Source]) -> Task:
-        """Return the task; raises ``BrokenRule`` for a source that the file does not declare."""
-        if self.source not in sources:
-            declared = ", ".join(sorted(sources)) or "none"
+    def value(self, sources: Mapping[str, Source]) -> tuple[Task, ...]:
+        """Return the task, or the parts of a mixture.
+
+        Raises:
+            BrokenRule: It breaks a rule, or names a source that the file does not declare.
+        """
+        if BETWEEN in self.name:
             raise BrokenRule(
-                f"task {self.name}: source {self.source!r} is not declared; declared: {declared}",
-                "source",
+                f"task {self.name}: a name cannot contain {BETWEEN!r}, which stands between a "
+                "mixture and its source",
+                "name",
             )
+        if self.mixture is None:
+            if self.source is None:
+                raise BrokenRule(
+                    f"task {self.name}: name its source, or several as a mixture", "name"
+                )
+            return (self._task(self._declared(self.source, sources, "source")),)
+        if self.source is not None:
+            raise BrokenRule(
+                f"task {self.name}: source and mixture exclude each other; remove one", "source"
+            )
+        return mixed(*self._parts(self.mixture, sources))
+
+    def _parts(
+        self, mixture: Mapping[str, float], sources: Mapping[str, Source]
+    ) -> tuple[Task, list[tuple[Source, float]]]:
+        if len(mixture) < 2:
+            found = f"names {next(iter(mixture))} alone" if mixture else "is empty"
+            raise BrokenRule(
+                f"task {self.name}: mixture {found}; name two sources or more with their weights, "
+                "or one as source",
+                "mixture",
+            )
+        parts = [
+            (self._declared(name, sources, "mixture"), weight) for name, weight in mixture.items()
+        ]
+        return self._task(parts[0][0]), parts
+
+    def _declared(self, name: str, sources: Mapping[str, Source], key: str) -> Source:
+        if name in sources:
+            return sources[name]
+        declared = ", ".join(sorted(sources)) or "none"
+        raise BrokenRule(
+            f"task {self.name}: source {name!r} is not declared; declared: {declared}", key
+        )
+
+    def _task(self, source: Source) -> Task:
         normalization: Normalization = Identity()
         if self.normalization is not None:
             normalization = InverseExponential(self.normalization.ceiling)
         return Task(
             name=TaskName(self.name),
-            source=sources[self.source],
+            source=source,
             method=self.method,
             weight=self.weight,
             num_samples=self.num_samples,
             normalization=normalization,
             level=self.level,
+            max_new_tokens=self.max_new_tokens,
         )
 
 
@@ -297,6 +345,7 @@ class CompetitionTable(Table):
     base_model: BaseModelTable | None = Field(
         default=None, description="model whose losses show odd rows"
     )
+    stop: list[str] = Field(default_factory=list, description="texts that end a generated answer")
     floor: float | None = Field(
         default=None,
         description="a lower mean loss is implausible; 0.02 bits per byte, or 0.05 nats per token",
@@ -310,13 +359,16 @@ class CompetitionTable(Table):
         return summary
 
     def value(self, share: float, sources: Mapping[str, Source]) -> Competition:
+        names = [task.name for task in self.tasks]
+        if len(set(names)) != len(names):
+            raise BrokenRule(f"competition {self.id}: two tasks have the same name", "tasks")
         usual = FLOOR_BITS_PER_BYTE if self.tokenizer is None else FLOOR_NATS_PER_TOKEN
         return Competition(
             id=CompetitionId(self.id),
             name=self.name,
             reward_share=share,
             constraints=self.constraints.value(),
-            tasks=tuple(task.value(sources) for task in self.tasks),
+            tasks=tuple(part for task in self.tasks for part in task.value(sources)),
             delay_blocks=self.delay_blocks,
             epsilon=self.epsilon.value(),
             timeout_s=self.timeout_s,
@@ -324,6 +376,7 @@ class CompetitionTable(Table):
             template=self.template,
             base_model=self.base_model.value() if self.base_model else None,
             floor=usual if self.floor is None else self.floor,
+            stop=tuple(self.stop),
         )
 
 

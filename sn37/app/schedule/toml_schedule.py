@@ -6,6 +6,7 @@ which is once. The text loads to the same fingerprint.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -27,8 +28,9 @@ from sn37.app.schedule.tables import (
     TokenizerTable,
 )
 from sn37.domain.ids import Block
-from sn37.domain.schedule.competition import Competition, Source
+from sn37.domain.schedule.competition import Competition, Source, Task
 from sn37.domain.schedule.epsilon import Epsilon, LinearEpsilon
+from sn37.domain.schedule.mixture import by_whole, mixed, wholes
 from sn37.domain.schedule.normalization import InverseExponential, Normalization
 from sn37.domain.schedule.schedule import Schedule
 
@@ -110,13 +112,8 @@ class _Writer:
         yield from self._table(f"[{path}.constraints]", ConstraintsTable, limits, skipped={"norms"})
         norms = _fields(rules.constraints.norms, NormsTable)
         yield from self._table(f"[{path}.constraints.norms]", NormsTable, norms)
-        for task in rules.tasks:
-            values = _fields(task, TaskTable) | {
-                "source": task.source.name,
-                "method": task.method.value,
-                "normalization": _normalization(task.normalization),
-            }
-            yield from self._table(f"[[{path}.tasks]]", TaskTable, values)
+        for parts in by_whole(rules.tasks).values():
+            yield from self._table(f"[[{path}.tasks]]", TaskTable, _task(parts))
 
     def _table(
         self, header: str, table: type[Table], values: Values, *, skipped: set[str] | None = None
@@ -162,6 +159,39 @@ def _fields(value: object, table: type[Table]) -> dict[str, object]:
 
 def _epsilon(epsilon: Epsilon) -> Values:
     return _fields(epsilon, EpsilonTable)
+
+
+def _task(parts: Sequence[Task]) -> Values:
+    """Return the keys of a task, or of the mixture that has these parts."""
+    whole = wholes(parts)[0]
+    values = _fields(whole, TaskTable) | {
+        "source": whole.source.name,
+        "method": whole.method.value,
+        "normalization": _normalization(whole.normalization),
+    }
+    if len(parts) == 1:
+        return values
+    counts = [(part.source, float(part.num_samples)) for part in parts]
+    weight = next(
+        near
+        for near in _near(whole.weight)
+        if mixed(replace(whole, weight=near), counts) == tuple(parts)
+    )
+    mixture = {part.source.name: part.num_samples for part in parts}
+    return values | {"source": None, "weight": weight, "mixture": mixture}
+
+
+def _near(weight: float) -> Iterator[float]:
+    """Yield numbers near a mixture's weight, those with fewest digits first.
+
+    The weights of its parts are rounded, so their sum can be a little more or less than its own.
+    """
+    yield from (float(f"{weight:.{digits}g}") for digits in range(1, 18))
+    for bound in (0.0, math.inf):
+        near = weight
+        for _ in range(4):
+            near = math.nextafter(near, bound)
+            yield near
 
 
 def _normalization(found: Normalization) -> Values | None:
