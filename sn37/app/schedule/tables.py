@@ -101,7 +101,8 @@ class TaskTable(Table):
     weight: float
     num_samples: int
     normalization: NormalizationTable | None = None
-    level: float | None = None  # a mean loss that counts as 1 in the score
+    # A mean loss that counts as 1 in the score; a mixture may have one for each source.
+    level: float | dict[str, float] | None = None
 
     def value(self, sources: Mapping[str, Source]) -> tuple[Task, ...]:
         """Return the task, or the parts of a mixture.
@@ -116,6 +117,10 @@ class TaskTable(Table):
                 "name",
             )
         if self.mixture is None:
+            if isinstance(self.level, dict):
+                raise BrokenRule(
+                    f"task {self.name}: several levels are for a mixture; give one number", "level"
+                )
             if self.source is None:
                 raise BrokenRule(
                     f"task {self.name}: name its source, or several as a mixture", "name"
@@ -125,11 +130,11 @@ class TaskTable(Table):
             raise BrokenRule(
                 f"task {self.name}: source and mixture exclude each other; remove one", "source"
             )
-        return mixed(*self._parts(self.mixture, sources))
+        return self._mixed(self.mixture, sources)
 
-    def _parts(
+    def _mixed(
         self, mixture: Mapping[str, float], sources: Mapping[str, Source]
-    ) -> tuple[Task, list[tuple[Source, float]]]:
+    ) -> tuple[Task, ...]:
         if len(mixture) < 2:
             found = f"names {next(iter(mixture))} alone" if mixture else "is empty"
             raise BrokenRule(
@@ -140,7 +145,14 @@ class TaskTable(Table):
         parts = [
             (self._declared(name, sources, "mixture"), weight) for name, weight in mixture.items()
         ]
-        return self._task(parts[0][0]), parts
+        levels = self.level if isinstance(self.level, dict) else None
+        if levels is not None and set(levels) != set(mixture):
+            raise BrokenRule(
+                f"task {self.name}: levels of {', '.join(levels) or 'nothing'}, but the mixture is "
+                f"of {', '.join(mixture)}; give each a level, or all the same one",
+                "level",
+            )
+        return mixed(self._task(parts[0][0]), parts, levels)
 
     def _declared(self, name: str, sources: Mapping[str, Source], key: str) -> Source:
         if name in sources:
@@ -161,7 +173,7 @@ class TaskTable(Table):
             weight=self.weight,
             num_samples=self.num_samples,
             normalization=normalization,
-            level=self.level,
+            level=None if isinstance(self.level, dict) else self.level,
         )
 
 
