@@ -28,6 +28,7 @@ from torch import Tensor
 
 from sn37.adapters.scoring.model.cache import CHUNK, KeyValueCache, Places
 from sn37.adapters.scoring.model.losses import LossModel
+from sn37.adapters.scoring.model.packing import Piece
 from sn37.adapters.scoring.model.precision import ROW_STEP
 from sn37.adapters.scoring.model.stopping import BYTES_PER_TOKEN, Stops
 
@@ -122,7 +123,7 @@ class Generator:
     def _key_shapes(self) -> Sequence[tuple[int, int]]:
         """Return the heads of keys and values, as a row of a few tokens shows them."""
         zeros = torch.zeros(ROW_STEP, dtype=torch.long, device=self._model.device)
-        self._model.body(zeros, zeros, ((0, ROW_STEP),))
+        self._model.body(zeros, zeros, (Piece(0, ROW_STEP),))
         return self._model.body.key_shapes
 
 
