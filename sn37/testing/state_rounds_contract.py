@@ -229,6 +229,20 @@ class OpenRoundsContract(StateStoreHarness):
         self.run(steps)
         assert self.load().open_rounds[ROUND].journal == {ALICE: (losses(1.0),)}
 
+    def test_right_answers_are_journalled_with_their_block(self) -> None:
+        blocks = tuple(
+            replace(losses(1.0, 2.0, first=2 * n), num_right=right)
+            for n, right in enumerate((None, 0, 2))
+        )
+
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            for block in blocks:
+                await store.append(ROUND, ALICE, block)
+
+        self.run(steps)
+        assert self.load().open_rounds[ROUND].journal == {ALICE: blocks}
+
     def test_losses_survive_bit_by_bit(self) -> None:
         values = (math.nan, math.inf, -math.inf, -0.0, 5e-324, 0.1 + 0.2, 1e308)
 

@@ -104,10 +104,10 @@ def test_a_task_that_cannot_be_scored_is_told_before_the_work(tmp_path: Path) ->
     preset = (files("sn37") / "app" / "schedules" / "simnet.toml").read_text()
     schedule = tmp_path / "schedule.toml"
     without_base = re.sub(r"(?m)^base_model = .*$", "", preset)
-    schedule.write_text(without_base.replace('"reference_loss"', '"multiple_choice"', 1))
+    schedule.write_text(without_base.replace('"reference_loss"', '"instruction_rules"', 1))
     code, said = refused(tmp_path / "state", "--schedule", str(schedule))
     assert code == 1
-    assert "this version cannot score multiple_choice, only reference_loss, text_loss" in said
+    assert "this version cannot score instruction_rules, only " in said
     assert not (tmp_path / "state" / "simnet").exists()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -256,6 +257,19 @@ def test_sums_beyond_float64_are_nan_and_not_an_error() -> None:
     assert math.isnan(exact_sum([1e308, 1e308]))
     assert math.isnan(exact_sum([math.inf, -math.inf]))
     assert exact_sum([0.1] * 10) == 1.0
+
+
+def test_accuracy_is_shown_beside_the_score_of_questions_and_is_not_in_it() -> None:
+    plain = blocks_of([0.5] * 60, len(ORDER))
+    answered = [
+        replace(b, num_right=n % 3) if b.block.task == "choice" else b for n, b in enumerate(plain)
+    ]
+    choice, text = task_scores(answered, COMPETITION)
+    total = sum(b.num_right or 0 for b in answered)
+    assert total
+    assert (choice.accuracy, text.accuracy) == (total / 40, None)
+    without = tuple(replace(score, accuracy=None) for score in (choice, text))
+    assert without == task_scores(plain, COMPETITION)
 
 
 def test_identity_tasks_show_their_mean_loss() -> None:

@@ -23,6 +23,7 @@ from sn37.app.errors import CommandError
 from sn37.app.samples import plugins
 from sn37.app.schedule.advice import Difference, differences, warnings
 from sn37.app.schedule.load import read_schedule
+from sn37.domain.schedule.methods import Method, not_scored
 from sn37.ports.errors import ChainUnavailable
 
 HELP_S = 0.5
@@ -241,9 +242,9 @@ def test_check_refuses_a_task_that_this_version_cannot_score(
     preset = Path(sn37.__file__).with_name("app").joinpath("schedules/simnet.toml").read_text()
     text = 'burn = "5burn"\n' + re.sub(r"(?m)^base_model = .*$", "", preset)
     file = tmp_path / "quiz.toml"
-    file.write_text(text.replace('"reference_loss"', '"multiple_choice"', 1))
+    file.write_text(text.replace('"reference_loss"', '"instruction_rules"', 1))
     assert sn37_command("schedule", "check", str(file)) == 1
-    unable = "this version cannot score multiple_choice, only reference_loss, text_loss"
+    unable = not_scored(Method.INSTRUCTION_RULES)
     refused = rf"task \w+ of competition 1 \(SIMNET_INSTRUCT\): {unable}; to fix it: "
     assert re.search(refused, capsys.readouterr().err)
     assert sn37_command("schedule", "check", str(file), "--structure-only") == 0

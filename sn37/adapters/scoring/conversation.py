@@ -10,11 +10,13 @@ from sn37.adapters.scoring.deadline import Deadline
 from sn37.adapters.scoring.messages import (
     LENGTH,
     MAX_REPLY_BYTES,
+    BlockReply,
     MalformedMessage,
     Reached,
     Ready,
     Reply,
     Scored,
+    Weighed,
     WorkOrder,
     decode_reply,
 )
@@ -43,13 +45,13 @@ async def start(worker: Child, order: WorkOrder) -> Mapping[str, str]:
         raise ScorerUnavailable(f"the worker did not start within {START_S:g} s") from error
 
 
-async def next_block(worker: Child, deadline: Deadline) -> Scored:
+async def next_block(worker: Child, deadline: Deadline) -> BlockReply:
     """Return the losses of the next block; track the stages before it."""
     while True:
         match unblamed(await deadline.run(_receive(worker))):
             case Reached(stage) if deadline.stage.is_before(stage):
                 deadline.enter(stage)
-            case Scored() as told:
+            case Scored() | Weighed() as told:
                 deadline.block_done()
                 return told
             case other:

@@ -21,7 +21,7 @@ from sn37.domain.schedule.model_limits import NormLimits
 from sn37.domain.scoring.deadlines import Stage
 from sn37.domain.scoring.jobs import Implementation
 
-MAX_REPLY_BYTES = 65_536  # 16 losses take under 1 kB
+MAX_REPLY_BYTES = 65_536  # 16 losses take under 1 kB, those of 16 x 26 answers under 16 kB
 MAX_DETAIL = 500  # characters of a worker's explanation
 MAX_TOKENS = (1 << 53) - 1  # in a block; JSON, floats and SQLite represent all counts up to it
 MAX_CONTROL_BITS = 1e6  # no control costs a thousandth of it
@@ -50,14 +50,22 @@ class MalformedMessage(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockOrder:
-    """The samples of one block as (prompt, reference) pairs, without their origin.
+    """The samples of one block, without their origin; the method says of which kind they are.
 
-    ``controls`` are pairs too, scored after the samples, see ``sn37.domain.scoring.controls``.
+    Texts are (prompt, reference) pairs, and the worker answers with ``Scored``. Questions are
+    (prompt, answers): texts that may follow, one for each option, of which the worker is not told
+    which is right; it answers with ``Weighed``. ``controls`` are pairs too, scored after the
+    samples, see ``sn37.domain.scoring.controls``.
     """
 
     method: Method
-    pairs: tuple[tuple[str, str], ...]
+    pairs: tuple[tuple[str, str], ...] = ()
+    questions: tuple[tuple[str, tuple[str, ...]], ...] = ()
     controls: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.pairs) + len(self.questions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +73,10 @@ class WorkOrder:
     """All input of a worker. Paths are absolute.
 
     ``blocks`` are all of the round; the first ``skip_blocks`` of them are not scored. ``seed``,
-    hexadecimal, decides which samples are probed (``causality``). ``memory_bytes`` is the memory
-    that a model of this size may use, on the host or on the device.
+    hexadecimal, decides which samples are probed (``causality``). It is a digest of ``blocks``:
+    one of the whole manifest would cover which options are right, and a model could try all answers
+    to a few questions until the digest fits. ``memory_bytes`` is the memory that a model of this
+    size may use, on the host or on the device.
     """
 
     model: str
@@ -101,6 +111,7 @@ class WorkOrder:
             BlockOrder(
                 method=_method(block["method"]),
                 pairs=tuple((prompt, reference) for prompt, reference in block["pairs"]),
+                questions=tuple((prompt, tuple(answers)) for prompt, answers in block["questions"]),
                 controls=tuple((prompt, text) for prompt, text in block["controls"]),
             )
             for block in fields.pop("blocks")
@@ -151,6 +162,18 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighed:
+    """-log p of every answer to the questions of the next block, and the number of their tokens."""
+
+    nats: tuple[tuple[float, ...], ...]
+    tokens: int
+
+    def encode(self) -> bytes:
+        nats = [[x if math.isfinite(x) else str(x) for x in answers] for answers in self.nats]
+        return frame({"type": "weighed", "nats": nats, "tokens": self.tokens})
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The model is at fault."""
 
@@ -171,7 +194,8 @@ class Failed:
         return frame({"type": "failed", "detail": clean(self.detail)})
 
 
-Reply = Ready | Reached | Scored | Refused | Failed
+BlockReply = Scored | Weighed
+Reply = Ready | Reached | BlockReply | Refused | Failed
 
 
 def frame(value: Mapping[str, object]) -> bytes:
@@ -224,9 +248,9 @@ def decode_reply(body: bytes) -> Reply:
             "controls": list(controls),
             **rest,
         } if not rest:
-            if isinstance(tokens, bool) or not 0 <= tokens <= MAX_TOKENS:
-                raise MalformedMessage("tokens is not a count")
-            return Scored(tuple(map(_loss, losses)), tokens, tuple(map(_bits, controls)))
+            return Scored(tuple(map(_loss, losses)), _count(tokens), tuple(map(_bits, controls)))
+        case {"type": "weighed", "nats": list(nats), "tokens": int(tokens), **rest} if not rest:
+            return Weighed(tuple(map(_answers, nats)), _count(tokens))
         case {"type": "reached", "stage": str(stage), **rest} if not rest:
             if stage not in set(Stage):
                 raise MalformedMessage("unknown stage")
@@ -252,6 +276,18 @@ def _text(value: object, limit: int) -> str:
     if not isinstance(value, str) or len(value) > limit:
         raise MalformedMessage("a text is missing or too long")
     return clean(value)
+
+
+def _count(value: int) -> int:
+    if isinstance(value, bool) or not 0 <= value <= MAX_TOKENS:
+        raise MalformedMessage("tokens is not a count")
+    return value
+
+
+def _answers(value: object) -> tuple[float, ...]:
+    if not isinstance(value, list):
+        raise MalformedMessage("the losses of a question's answers are not a list")
+    return tuple(map(_loss, value))
 
 
 def _loss(value: object) -> float:

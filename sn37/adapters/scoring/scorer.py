@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from typing import Literal
 
-from sn37.adapters.scoring.answers import answers, measured
+from sn37.adapters.scoring.answers import Asked, answers, measured
 from sn37.adapters.scoring.blame import out_of_time, post_mortem, unexpected
 from sn37.adapters.scoring.conversation import next_block, start
 from sn37.adapters.scoring.deadline import Deadline, Overrun
@@ -25,8 +25,9 @@ from sn37.adapters.scoring.reference import Reference
 from sn37.adapters.scoring.sandbox.layers import Sandbox
 from sn37.adapters.scoring.sandbox.probe import probe as probe_host
 from sn37.adapters.scoring.usage import Meter
-from sn37.domain.data.sampling import manifest_digest
+from sn37.domain.canonical import as_json, canonical_digest
 from sn37.domain.schedule.methods import not_scored
+from sn37.domain.scoring.choices import questions_of, unaskable
 from sn37.domain.scoring.controls import controls_of
 from sn37.domain.scoring.deadlines import deadlines_of
 from sn37.domain.scoring.jobs import BlockLosses, Implementation, ScoringJob
@@ -102,7 +103,7 @@ class WorkerScorer:
         blocks = job.blocks()[job.skip_blocks :]
         if not blocks:
             return
-        controls = controls_of(job)
+        questions, controls = questions_of(job), controls_of(job)
         allowance = self._memory_bytes(job)
         readable = [_absolute(p) for p in (job.artifact.path, job.tokenizer) if p is not None]
         stacks = self._threads * STACK_BYTES
@@ -121,9 +122,10 @@ class WorkerScorer:
                 deadline = Deadline(deadlines_of(job), meter)
                 for block in blocks:
                     told = await next_block(worker, deadline)
-                    if not answers(told, block, job, controls[block]):
+                    asked = Asked(questions=questions[block], controls=controls[block])
+                    if not answers(told, block, job, asked):
                         raise unexpected(told)
-                    yield measured(told, block, controls[block], deadline.stop())
+                    yield measured(told, block, asked, deadline.stop())
                     deadline.go()
             except Overrun as overrun:
                 await worker.end()
@@ -170,7 +172,7 @@ class WorkerScorer:
         }
 
     def _order(self, job: ScoringJob) -> WorkOrder:
-        batches, controls = {batch.task: batch for batch in job.batches}, controls_of(job)
+        blocks = _blocks(job)
         return WorkOrder(
             model=str(_absolute(job.artifact.path)),
             architecture=job.artifact.architecture,
@@ -183,18 +185,8 @@ class WorkerScorer:
             dtype=self._dtype,
             threads=self._threads,
             memory_bytes=self._memory_bytes(job),
-            seed=manifest_digest(job.batches),
-            blocks=tuple(
-                BlockOrder(
-                    method=batches[block.task].method,
-                    pairs=tuple(
-                        (sample.prompt, sample.reference)
-                        for sample in batches[block.task].samples[block.first : block.stop]
-                    ),
-                    controls=tuple((c.prompt, c.text) for c in controls[block]),
-                )
-                for block in job.blocks()
-            ),
+            seed=canonical_digest(as_json(blocks)),
+            blocks=blocks,
             skip_blocks=job.skip_blocks,
             implementation=job.implementation,
         )
@@ -213,6 +205,28 @@ def _check(job: ScoringJob) -> None:
     for batch in job.batches:
         if why := not_scored(batch.method):
             raise ScorerUnavailable(f"task {batch.task}: {why}; schedule one of these methods")
+        if why := unaskable(batch):
+            raise ScorerUnavailable(f"task {batch.task}: {why}; use a source of such questions")
+
+
+def _blocks(job: ScoringJob) -> tuple[BlockOrder, ...]:
+    """Return the blocks of an order, which do not say which option of a question is right."""
+    batches = {batch.task: batch for batch in job.batches}
+    questions, controls = questions_of(job), controls_of(job)
+    return tuple(
+        BlockOrder(
+            method=batches[block.task].method,
+            pairs=()
+            if questions[block]
+            else tuple(
+                (sample.prompt, sample.reference)
+                for sample in batches[block.task].samples[block.first : block.stop]
+            ),
+            questions=tuple((q.prompt, q.answers) for q in questions[block]),
+            controls=tuple((c.prompt, c.text) for c in controls[block]),
+        )
+        for block in job.blocks()
+    )
 
 
 def _absolute(path: PurePath) -> Path:

@@ -15,14 +15,14 @@ from sn37.domain.round.state import EntryOutcome
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.submission.submission import Verdict
 
-_BLOCK = "task, first, stop, tokens, seconds, losses, controls"
+_BLOCK = "task, first, stop, tokens, seconds, losses, controls, num_right"
 
 
 def append(db: sqlite3.Connection, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
     block = losses.block
     db.execute(
         f"INSERT INTO journal (round_id, hotkey, block, {_BLOCK})"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (round_id, hotkey, block, task, first, stop) DO NOTHING",
         (
             open_round_id(db, round_),
@@ -35,6 +35,7 @@ def append(db: sqlite3.Connection, round_: RoundKey, entry: EntryKey, losses: Bl
             losses.seconds,
             struct.pack(f"<{len(losses.losses)}d", *losses.losses),
             CONTROLS.dump(losses.controls) if losses.controls else None,
+            losses.num_right,
         ),
     )
 
@@ -169,13 +170,17 @@ def _losses(
     seconds: float,
     losses: bytes,
     controls: str | None,
+    num_right: int | None,
 ) -> BlockLosses:
     if len(losses) != 8 * (stop - first):
         raise CodecError(f"{len(losses)} bytes for the losses of {stop - first} samples")
+    if num_right is not None and not 0 <= num_right <= stop - first:
+        raise CodecError(f"{num_right} right answers to {stop - first} questions")
     return BlockLosses(
         block=SampleBlock(TaskName(task), first, stop),
         losses=struct.unpack(f"<{stop - first}d", losses),
         tokens=tokens,
         seconds=seconds,
         controls=() if controls is None else CONTROLS.load(controls),
+        num_right=num_right,
     )

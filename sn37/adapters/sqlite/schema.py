@@ -170,6 +170,9 @@ _RESERVES = ("ALTER TABLE draw ADD COLUMN reserve TEXT",)
 # older program would judge the open rounds without this count.
 _MISSED_DEFENCES: tuple[str, ...] = ()
 
+# Journalled blocks of questions with options get their number of right answers.
+_RIGHT_ANSWERS = ("ALTER TABLE journal ADD COLUMN num_right INTEGER",)
+
 # Number n (from 1) migrates a database from version n - 1 to n. Append only.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
@@ -181,6 +184,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _ROUNDS_SCORED_LATER,
     _RESERVES,
     _MISSED_DEFENCES,
+    _RIGHT_ANSWERS,
 )
 VERSION = len(MIGRATIONS)
 

@@ -35,6 +35,7 @@ from sn37.domain.round.state import (
     Reserve,
     RoundPlan,
     RoundResult,
+    TaskScore,
     WeightsRecord,
 )
 from sn37.domain.scoring.jobs import ControlLoss
@@ -260,6 +261,7 @@ _LATER: Mapping[type, Mapping[str, Any]] = {
         "num_judged_before": 0,
         "forgotten_at": None,
     },
+    TaskScore: {"accuracy": None},
     WeightsRecord: {"newest_rounds": lambda read: {}},
     Beginning: {"num_rounds_rescored": 0},
 }

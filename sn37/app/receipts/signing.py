@@ -52,6 +52,7 @@ class ReceiptWriter:
                 opened.journal.get(key, ()), {d.batch.task: d.batch.method for d in plan.draws}
             ),
             opinion=opened.opinions.get(key),
+            num_right=right_by_task(opened.journal.get(key, ())),
         )
         return SignedReceipt(
             document=canonical_json(receipt.document()),
@@ -67,6 +68,16 @@ def losses_by_task(
     return {
         task: tuple(x for b in blocks if b.block.task == task for x in b.losses) for task in tasks
     }
+
+
+def right_by_task(blocks: Iterable[BlockLosses]) -> Mapping[TaskName, tuple[int, ...]]:
+    """Return the right answers of each block, for tasks whose samples have options."""
+    found: dict[TaskName, tuple[int, ...]] = {}
+    for block in blocks:
+        if block.num_right is not None:
+            task = block.block.task
+            found[task] = (*found.get(task, ()), block.num_right)
+    return found
 
 
 def is_signed(receipt: SignedReceipt, verify: VerifySignature) -> bool:

@@ -93,7 +93,12 @@ def _entry(entry: EntryResult, labels: Mapping[Hotkey, str], earlier: EntryKey |
         "block": entry.key.block,
         "score": entry.score,
         "tasks": {
-            t.task: {"raw": t.raw, "normalised": t.normalized, "weighted": t.weighted}
+            t.task: {
+                "raw": t.raw,
+                "normalised": t.normalized,
+                "weighted": t.weighted,
+                "accuracy": t.accuracy,
+            }
             for t in entry.tasks
         },
         "num_samples": entry.num_samples,

@@ -22,6 +22,7 @@ _COMPETITION = f"""\
 [competitions.trial]
 id = 2
 name = "TRIAL"
+summary = "A trial of one data source." # for people
 delay_blocks = {DELAY_BLOCKS} # between a commitment and its first round
 timeout_s = 30 # for scoring one model
 epsilon = {{ start = 0.02, stop = 0.005, decay_blocks = 7200 }} # margin of a challenger

@@ -34,11 +34,14 @@ class Receipt:
     # whose losses were measured by a version without controls.
     controls: tuple[ControlLoss, ...] | None = None
     opinion: Opinion | None = None  # of a second implementation, if one was asked for
+    # Questions answered rightly in each block, for tasks whose samples have options.
+    num_right: Mapping[TaskName, tuple[int, ...]] = field(default_factory=dict)
 
     def document(self) -> dict[str, JsonValue]:
         """Return the receipt as JSON; non-finite losses become "nan", "inf", "-inf".
 
-        Version 2 added signers, version 3 controls and the second opinion.
+        Version 2 added signers, version 3 controls and the second opinion, version 4, only for
+        rounds with questions, the numbers of right answers.
         """
         ref = self.commitment.model
         document: dict[str, JsonValue] = {
@@ -70,6 +73,8 @@ class Receipt:
                     [c.kind.value, c.entropy_bits, c.measured_bits] for c in self.controls
                 ]
                 document["opinion"] = None if self.opinion is None else _said(self.opinion)
+                if self.num_right:
+                    document["num_right"] = {t: list(ns) for t, ns in self.num_right.items()}
         return document
 
     @property
@@ -77,7 +82,9 @@ class Receipt:
         """Version of the document; depends on the recorded facts. Each adds to the one before."""
         if self.signers is None:
             return 1
-        return 2 if self.controls is None else 3
+        if self.controls is None:
+            return 2
+        return 4 if self.num_right else 3
 
     @property
     def digest(self) -> Digest:

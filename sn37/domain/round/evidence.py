@@ -103,10 +103,15 @@ def task_scores(
     task means instead, as rounds of the first rule did. NaN and infinities stay unchanged.
     """
     losses: dict[str, list[float]] = {}
+    right: dict[str, int] = {}
     for b in blocks:
         losses.setdefault(b.block.task, []).extend(as_float32(b.losses))
+        if b.num_right is not None:
+            right[b.block.task] = right.get(b.block.task, 0) + b.num_right
     return tuple(
-        _task_score(t, losses[t.name], on_curve) for t in competition.tasks if t.name in losses
+        _task_score(t, losses[t.name], right.get(t.name), on_curve)
+        for t in competition.tasks
+        if t.name in losses
     )
 
 
@@ -244,12 +249,18 @@ def exact_sum(values: Iterable[float]) -> float:
         return math.nan
 
 
-def _task_score(task: Task, losses: Sequence[float], on_curve: bool) -> TaskScore:
+def _task_score(
+    task: Task, losses: Sequence[float], num_right: int | None, on_curve: bool
+) -> TaskScore:
     raw = exact_sum(losses) / len(losses)
     normalized = raw / task.unit
     if on_curve:
         # A ceiling would turn an infinite loss into a respectable score.
         normalized = task.normalization.apply(raw) if math.isfinite(raw) else raw
     return TaskScore(
-        task=task.name, raw=raw, normalized=normalized, weighted=normalized * task.weight
+        task=task.name,
+        raw=raw,
+        normalized=normalized,
+        weighted=normalized * task.weight,
+        accuracy=None if num_right is None else num_right / len(losses),
     )

@@ -16,7 +16,11 @@ from sn37.domain.schedule.mixture import wholes
 # Standard deviation of the difference between two fine-tunes' losses on one text, over the mean
 # loss: a spread of 0.43 and a correlation of 0.98, from docs/winner.md.
 LOSS_SPREAD = 0.43 * math.sqrt(2 * 0.02)
-# Share of multiple-choice questions that two fine-tunes answer differently.
+# The same for questions with options: losses of two fine-tunes spread about as widely as their
+# mean, with a correlation of 0.95. One point of accuracy then takes a sixth of the rounds that
+# right-or-wrong answers take, in the middle of the three to nine times of docs/winner.md.
+CHOICE_SPREAD = math.sqrt(2 * 0.05)
+# Share of checkable answers in which two fine-tunes differ.
 ANSWERS_THAT_DIFFER = 0.1
 # Default gain in one task alone: a tenth of its loss is a large step between champions.
 STATED_GAIN = 0.1
@@ -80,7 +84,7 @@ def _rate(competition: Competition, better: Task, gain: float) -> Rate:
             spread = math.sqrt(ANSWERS_THAT_DIFFER) / level
             clip = level  # a wrong answer is 1 / level mean losses, and counts as one
         else:
-            spread = LOSS_SPREAD
+            spread = CHOICE_SPREAD if task.method.traits.is_choice else LOSS_SPREAD
         mean = gain if task.name == better.name else 0.0
         squares += share * factor**2 * (spread**2 + mean**2)
         clipped_squares += share * factor**2 * clip**2 * (spread**2 + mean**2)

@@ -1,4 +1,4 @@
-"""What a validator shows of generated answers, beside the score and never inside it."""
+"""Counts over generated answers that a validator shows beside the score, never inside it."""
 
 from __future__ import annotations
 

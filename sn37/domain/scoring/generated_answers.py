@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sn37.domain.data.samples import Sample
 from sn37.domain.scoring.answer_signals import AnswerSignals, example_of
 from sn37.domain.tasks.answers import AnswerFault, judge
-from sn37.domain.tasks.instruction_task import InstructionTask
+from sn37.domain.tasks.instruction_task import InstructionTask, is_instruction_task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +52,6 @@ def judged_instructions(
 def not_judgeable(samples: Sequence[Sample]) -> str:
     """Return why a sample has no rules to be judged by; empty if all have them."""
     for sample in samples:
-        try:
-            InstructionTask.from_text(sample.reference)
-        except ValueError:
+        if not is_instruction_task(sample.reference):
             return f"row {sample.provenance.row_id}: its reference is not the rules of a question"
     return ""

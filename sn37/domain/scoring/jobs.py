@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import PurePath
 
 from sn37.domain.data.batches import SampleBlock, TaskBatch, interleave
+from sn37.domain.ids import Digest
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.models import ModelArtifact
 
@@ -45,6 +46,9 @@ class ScoringJob:
     own and give losses in bits per byte. ``template`` is jinja text, or ``None`` for the
     model's own. The first ``skip_blocks`` blocks were scored before a restart and are not scored
     again. Controls are scored between the samples, see ``sn37.domain.scoring.controls``.
+
+    ``question_key`` decides how questions are asked, see ``sn37.domain.scoring.choices``. ``None``:
+    it follows from ``batches``. A job with a part of another's samples has that one's key.
     """
 
     artifact: ModelArtifact
@@ -55,6 +59,7 @@ class ScoringJob:
     template: str | None = None
     skip_blocks: int = 0
     implementation: Implementation = Implementation.OURS
+    question_key: Digest | None = None
 
     def blocks(self) -> tuple[SampleBlock, ...]:
         """Return the blocks in the order of scoring, skipped ones included."""
@@ -65,8 +70,9 @@ class ScoringJob:
 class BlockLosses:
     """Losses of one block of samples, in sample order.
 
-    Nats per token under a prescribed tokenizer, bits per byte otherwise, 0 or 1 for multiple
-    choice. A scorer may yield NaN or infinity; ``worst_loss`` says what these count for.
+    Texts have nats per token under a prescribed tokenizer, bits per byte otherwise. For questions
+    with options, 1 is the loss of guessing. A scorer may yield NaN or infinity; ``worst_loss`` says
+    what these count for.
     """
 
     block: SampleBlock
@@ -76,10 +82,14 @@ class BlockLosses:
     # Controls of the block, in order; they do not count in any score. Blocks that a version
     # without controls scored have none.
     controls: tuple[ControlLoss, ...] = ()
+    # Questions that were answered rightly; ``None`` where samples are not questions with options.
+    num_right: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.losses) != self.block.stop - self.block.first:
             raise ValueError(f"{len(self.losses)} losses for {self.block}")
+        if self.num_right is not None and not 0 <= self.num_right <= len(self.losses):
+            raise ValueError(f"{self.num_right} right answers in {self.block}")
 
 
 def as_float32(losses: Iterable[float]) -> Sequence[float]:

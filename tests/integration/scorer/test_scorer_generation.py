@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from sn37.adapters.scoring.model.cache import CHUNK, KeyValueCache, Places
 from sn37.adapters.scoring.model.generation import Answer, Generator, Prompt
 from sn37.adapters.scoring.model.losses import LossModel
+from sn37.adapters.scoring.model.plain import PlainModel
 from sn37.adapters.scoring.model.stopping import BYTES_PER_TOKEN, Stops
 from sn37.testing.tiny_models import VOCABULARY
 from tests.integration.scorer.textbook import FAMILIES, a_model
@@ -84,6 +85,29 @@ def test_an_answer_is_the_models_own_alone_and_in_every_company(
     assert together == [answers(scorer, [prompt])[0] for prompt in PROMPTS]
     assert together == answers(scorer, PROMPTS, cache_bytes=1)  # one slot
     assert (together * 3)[::-1] == answers(scorer, (PROMPTS * 3)[::-1])  # more than a batch
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_library_gives_the_same_answers_whatever_a_folder_says(
+    tmp_path: Path, family: str
+) -> None:
+    model = a_model(tmp_path, family, tie_word_embeddings=False)
+    kept = {"repetition_penalty": 1.5, "min_new_tokens": 30, "eos_token_id": [7, 8, 9]}
+    for name, value in kept.items():
+        setattr(model.generation_config, name, value)
+    prompts = PROMPTS[1:]
+    whole = PlainModel(model).answers(prompts, NOTHING, spelt)
+    stop, text = whole[1].ids[5], whole[4].text[10:13]
+    by_token, by_text = Stops(tokens=frozenset({stop})), Stops(tokens=frozenset(), texts=(text,))
+    before = whole[1].ids[: whole[1].ids.index(stop)]
+    assert PlainModel(model).answers(prompts, by_token, spelt)[1].text == spelt(before)
+    end = whole[4].text.index(text)
+    assert PlainModel(model).answers(prompts, by_text, spelt)[4].text == whole[4].text[:end]
+    prompts = (*prompts, Prompt(ids=(), budget=3))
+    stops = Stops(tokens=frozenset({stop}), texts=(text,))
+    found = PlainModel(model).answers(prompts, stops, spelt)
+    ours = answers(LossModel(model), prompts, stops)
+    assert [answer.text for answer in ours] == [answer.text for answer in found]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

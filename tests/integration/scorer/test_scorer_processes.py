@@ -129,6 +129,6 @@ async def test_blocks_arrive_one_by_one(warm_scorer: WorkerScorer, llama: Path) 
 
 
 async def test_a_method_that_is_not_there_yet_is_refused_as_ours(warm_scorer: WorkerScorer) -> None:
-    job = builders.a_job(batches=(builders.a_batch("quiz", method=Method.MULTIPLE_CHOICE),))
-    with pytest.raises(ScorerUnavailable, match=r"quiz.*multiple_choice"):
+    job = builders.a_job(batches=(builders.a_batch("quiz", method=Method.INSTRUCTION_RULES),))
+    with pytest.raises(ScorerUnavailable, match=r"quiz.*instruction_rules"):
         await everything(warm_scorer, job)

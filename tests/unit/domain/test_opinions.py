@@ -58,7 +58,23 @@ def test_the_second_job_has_the_chosen_samples_and_nothing_else_changes() -> Non
     assert second.implementation is Implementation.PLAIN
     (batch,) = second.batches
     assert (batch.task, batch.samples) == ("b", (samples[3], samples[30]))
-    assert replace(second, batches=job.batches, implementation=Implementation.OURS) == job
+    first = replace(second, batches=job.batches, implementation=Implementation.OURS)
+    assert replace(first, question_key=None) == job
+
+
+@pytest.mark.parametrize(
+    ("pairs", "view"),
+    [
+        ([(0.006, 0.009)] * 8, View.AGREES),
+        ([(0.006, 0.036)] + [(0.5, 0.5)] * 7, View.AGREES),
+        ([(0.006, 0.0365)] + [(0.5, 0.5)] * 7, View.DIFFERS),
+        ([(1.0, 1.006)] * 8, View.DIFFERS),
+    ],
+)
+def test_losses_of_questions_are_not_compared_relative_to_a_mean_that_may_be_near_zero(
+    pairs: list[tuple[float, float]], view: View
+) -> None:
+    assert judge(ALICE, held(*pairs), {}, choices={TEXT}).view is view
 
 
 def test_losses_are_compared_sample_by_sample() -> None:

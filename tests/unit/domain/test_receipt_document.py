@@ -57,6 +57,13 @@ def test_a_receipt_that_knows_who_signed_its_samples_is_of_version_2() -> None:
     }
 
 
+def test_a_receipt_with_questions_says_how_many_were_answered_rightly() -> None:
+    checked = replace(RECEIPT, signers={TEXT: (None, None)}, controls=())
+    answered = replace(checked, num_right={TEXT: (2,)})
+    assert checked.version == 3
+    assert answered.document() == checked.document() | {"version": 4, "num_right": {"text": [2]}}
+
+
 def test_the_digest_is_of_the_canonical_document() -> None:
     document = RECEIPT.document()
     assert RECEIPT.digest == canonical_digest(document)

@@ -5,9 +5,9 @@ texts (``packed_bodies``) and its head. An answer that is decided leaves the bat
 prompt takes its place. A prompt is read in rows of fixed size; chunks that it has in common with a
 prompt in the batch are not computed twice.
 
-Rows always have the same size, whoever is in the batch, and ``cache`` has attention that does
-not depend on others. So in float32 an answer has the same bits alone and among any others, and no
-tie can be decided both ways. Of equal logits, the token with the lowest id is taken.
+Rows always have the same size, however many answers are in the batch, and ``cache`` has attention
+that does not depend on others. So in float32 an answer has the same bits alone and among any
+others, and no tie can be decided both ways. The token with the lowest id of equal logits is taken.
 
 Other devices and programs round differently. A step whose two largest logits are nearer than
 that (``NEAR``) is counted as a near-tie: from there on an honest validator may have another answer.
@@ -28,6 +28,7 @@ from torch import Tensor
 
 from sn37.adapters.scoring.model.cache import CHUNK, KeyValueCache, Places
 from sn37.adapters.scoring.model.losses import LossModel
+from sn37.adapters.scoring.model.packing import Piece
 from sn37.adapters.scoring.model.precision import ROW_STEP
 from sn37.adapters.scoring.model.stopping import BYTES_PER_TOKEN, Stops
 
@@ -46,7 +47,7 @@ NEAR = {torch.float32: 1e-5, torch.float16: 1e-2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """Token ids up to the answer, at least one, and the most tokens that the answer may have."""
+    """Token ids up to the answer, and the most tokens that the answer may have, at least one."""
 
     ids: tuple[int, ...]
     budget: int
@@ -89,13 +90,17 @@ class Generator:
 
     @torch.inference_mode()
     def answers(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        """Return the answers in the given order.
+        """Return the answers in the given order; that to a prompt without tokens is empty.
 
         Raises:
             ModelFault: ``unsound``: a layer did not run our attention.
         """
-        found: dict[int, Answer] = {}
-        waiting = deque(enumerate(prompts))
+        found = {
+            number: Answer(text="", ids=(), near_ties=0)
+            for number, prompt in enumerate(prompts)
+            if not prompt.ids
+        }
+        waiting = deque((n, prompt) for n, prompt in enumerate(prompts) if prompt.ids)
         batch = self._batch(prompts)
         while waiting or batch.num_live:
             while waiting and (slot := batch.free_slot()) is not None:
@@ -122,7 +127,7 @@ class Generator:
     def _key_shapes(self) -> Sequence[tuple[int, int]]:
         """Return the heads of keys and values, as a row of a few tokens shows them."""
         zeros = torch.zeros(ROW_STEP, dtype=torch.long, device=self._model.device)
-        self._model.body(zeros, zeros, ((0, ROW_STEP),))
+        self._model.body(zeros, zeros, (Piece(0, ROW_STEP),))
         return self._model.body.key_shapes
 
 
@@ -252,15 +257,14 @@ class _Batch:
 
 def _chosen(logits_WV: Tensor, products: torch.dtype) -> tuple[list[int], list[bool], list[bool]]:
     """Return the token of each row, whether its logit is finite, and whether it is a near-tie."""
-    vocabulary = logits_WV.shape[1]
-    places_V = torch.arange(vocabulary, device=logits_WV.device)
-    top_W1 = logits_WV.amax(dim=1, keepdim=True)  # NaN if any is
-    token_W = torch.where(logits_WV == top_W1, places_V, vocabulary).amin(dim=1)
-    others_WV = logits_WV.masked_fill(places_V == token_W.unsqueeze(1), -torch.inf)
-    gap_W = (top_W1 - others_WV.amax(dim=1, keepdim=True)).squeeze(1)
+    # The lowest of equal ones, as torch promises; NaN if any is.
+    top_W1, token_W1 = logits_WV.max(dim=1, keepdim=True)
+    least_W, _ = torch.aminmax(logits_WV, dim=1)
+    second_W = logits_WV.scatter(1, token_W1, -torch.inf).amax(dim=1)
+    gap_W, largest_W = top_W1.squeeze(1) - second_W, torch.maximum(top_W1.squeeze(1), -least_W)
     finite_W = torch.isfinite(top_W1).squeeze(1)
-    near_W = finite_W & (gap_W <= NEAR[products] * logits_WV.abs().amax(dim=1))
-    return token_W.tolist(), finite_W.tolist(), near_W.tolist()
+    near_W = finite_W & (gap_W <= NEAR[products] * largest_W)
+    return token_W1.squeeze(1).tolist(), finite_W.tolist(), near_W.tolist()
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:

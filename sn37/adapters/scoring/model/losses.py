@@ -21,7 +21,7 @@ from sn37.adapters.scoring.model import precision, soundness
 from sn37.adapters.scoring.model.encoding import Encoded
 from sn37.adapters.scoring.model.head import head_of
 from sn37.adapters.scoring.model.packed_bodies import PackedBody
-from sn37.adapters.scoring.model.packing import Pack, packs
+from sn37.adapters.scoring.model.packing import Branches, Pack, Row, packs
 
 # Tokens of a pack. A GPU needs thousands to be busy; on a CPU more gain nothing, and cost
 # memory and cache.
@@ -69,15 +69,32 @@ class LossModel:
         Raises:
             ModelFault: ``unsound``: they are not the losses of a distribution.
         """
-        sums = [0.0] * len(samples)
+        return [sums[0] for sums in self._sums(samples)]
+
+    @torch.inference_mode()
+    def branch_nats(self, contexts: Sequence[Branches]) -> list[list[float]]:
+        """Return the same for each continuation of each context, which is computed once.
+
+        A context whose continuations do not fit in a pack is repeated.
+
+        Raises:
+            ModelFault: As ``nats``.
+        """
+        rows = [list(branches.rows(self._pack_tokens)) for branches in contexts]
+        sums = iter(self._sums([row for parts in rows for row in parts]))
+        return [[nats for _ in parts for nats in next(sums)] for parts in rows]
+
+    def _sums(self, rows: Sequence[Row]) -> list[list[float]]:
+        """Return the sum of -log p over the scored tokens of each part of each row."""
+        sums = [[0.0] * len(row.counts) for row in rows]
         # All packs are queued before the first result is awaited.
-        pending = [(pack, *self._watched(pack)) for pack in packs(samples, self._pack_tokens)]
+        pending = [(pack, *self._watched(pack)) for pack in packs(rows, self._pack_tokens)]
         soundness.check_totals(sums_R for _, _, sums_R in pending)
         for pack, nats_P, _ in pending:
-            counts = [sample.num_scored for sample in pack.samples]
-            parts = torch.split(nats_P.double().cpu(), counts)
-            for number, part in zip(pack.numbers, parts, strict=True):
-                sums[number] = float(part.sum())
+            counts = [count for row in pack.samples for count in row.counts]
+            parts = iter(torch.split(nats_P.double().cpu(), counts))
+            for number, row in zip(pack.numbers, pack.samples, strict=True):
+                sums[number] = [float(next(parts).sum()) for _ in row.counts]
         return sums
 
     @torch.inference_mode()
@@ -107,7 +124,7 @@ class LossModel:
         hidden_TD = self.body(
             self._indices(pack.ids if ids is None else ids),
             self._indices(pack.positions),
-            pack.bounds,
+            pack.pieces,
             careful=careful,
         )
         return hidden_TD[self._indices(pack.before_scored)]

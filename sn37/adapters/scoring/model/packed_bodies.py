@@ -23,6 +23,7 @@ from transformers.models.falcon.modeling_falcon import FalconAttention, apply_ro
 from sn37.adapters.scoring.model.attention import NAME, PACKED, PackedAttention
 from sn37.adapters.scoring.model.cache import KeyValueCache
 from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.packing import Piece
 from sn37.adapters.scoring.model.precision import ROW_STEP
 from sn37.domain.reasons import Reason
 
@@ -70,7 +71,7 @@ class PackedBody:
         self,
         ids_T: Tensor,
         positions_T: Tensor,
-        bounds: tuple[tuple[int, int], ...],
+        pieces: tuple[Piece, ...],
         *,
         careful: bool = False,
         cache: KeyValueCache | None = None,
@@ -81,7 +82,7 @@ class PackedBody:
         states are removed.
 
         Args:
-            bounds: Begin and end of each sample.
+            pieces: The parts of the row that see each other.
             careful: See ``PackedAttention``.
             cache: Of generated sequences, whose newest tokens the row has, as announced to it.
 
@@ -91,11 +92,11 @@ class PackedBody:
         count = len(ids_T)
         missing = -count % ROW_STEP
         if missing:
-            bounds = (*bounds, (count, count + missing))
+            pieces = (*pieces, Piece(count, count + missing))
             ids_T, positions_T = (
                 torch.cat((one, one.new_zeros(missing))) for one in (ids_T, positions_T)
             )
-        self._attention.bounds, self._attention.careful = bounds, careful
+        self._attention.pieces, self._attention.careful = pieces, careful
         self._attention.cache = cache
         self.positions = positions_T
         output = self._body(

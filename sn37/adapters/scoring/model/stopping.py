@@ -22,7 +22,7 @@ def never(_: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stops:
-    """What ends an answer.
+    """The ends of an answer.
 
     Attributes:
         tokens: Token ids that end an answer and are not part of it.
