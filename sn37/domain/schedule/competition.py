@@ -25,7 +25,7 @@ MIN_DEVIATIONS = 4.0
 FLOOR_BITS_PER_BYTE = 0.02
 FLOOR_NATS_PER_TOKEN = 0.05
 
-# Of one generated answer. Longer ones would take hours to generate on a CPU.
+# Tokens of one generated answer. Longer ones would take hours to generate on a CPU.
 MOST_NEW_TOKENS = 4096
 MOST_STOP_TEXTS, LONGEST_STOP_TEXT = 16, 100
 
