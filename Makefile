@@ -49,7 +49,7 @@ mining-demo: venv ## a new miner on simnet: takes the champion, trains, publishe
 
 rehearsal: venv ## the preset for finney with a chain, a hub and a wandb of our own, every stage
 	rm -rf $(REHEARSAL)
-	$(BIN)/python -m tests.rehearsal --folder $(REHEARSAL)
+	$(BIN)/python -m tests.rehearsal.run --folder $(REHEARSAL)
 
 soak: venv ## hours: SOAK_WORKERS=1000, SOAK_ROUNDS=2000, SOAK_WORKER_ROUNDS=100, SOAK_KILLS=200, SOAK_STORMS=20
 	rm -rf $(SOAK_STATE)
