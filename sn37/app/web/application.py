@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from importlib.resources import files
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -15,7 +16,7 @@ from sn37.app.leaderboard.leaderboard import Leaderboard
 from sn37.app.web.answers import HTML, JSON, Answers, response
 from sn37.app.web.document_routes import document_routes
 from sn37.app.web.documents import Documents, dumped
-from sn37.app.web.guarding import ConfiningHeaders, RateLimit, client_of
+from sn37.app.web.guarding import App, ConfiningHeaders, RateLimit, client_of
 from sn37.app.web.live import Streams
 from sn37.app.web.operations import PREFIX
 from sn37.app.web.page_cache import answer
@@ -35,13 +36,23 @@ ASSETS = {
 }
 
 
-def web_application(leaderboard: Leaderboard, *, rate: float = RATE, burst: int = BURST) -> FastAPI:
+def web_application(leaderboard: Leaderboard, *, rate: float = RATE, burst: int = BURST) -> App:
     """Return the application for an ASGI server.
 
     Args:
         rate: Requests a second that one client may make over time.
         burst: Requests that one client may make at once.
     """
+    # Around the framework's own handler of faults, so that their pages are confined, too.
+    return ConfiningHeaders(RateLimit(_application(leaderboard), rate=rate, burst=burst))
+
+
+def description(leaderboard: Leaderboard) -> dict[str, Any]:
+    """Return the OpenAPI description of the JSON interface."""
+    return _application(leaderboard).openapi()
+
+
+def _application(leaderboard: Leaderboard) -> FastAPI:
     app = FastAPI(
         title="sn37 leaderboard",
         version=sn37.__version__,
@@ -55,8 +66,6 @@ def web_application(leaderboard: Leaderboard, *, rate: float = RATE, burst: int 
     _add_events(app, Streams(leaderboard.stamp))
     _add_assets(app)
     _add_errors(app, site)
-    app.add_middleware(RateLimit, rate=rate, burst=burst)
-    app.add_middleware(ConfiningHeaders)
     return app
 
 

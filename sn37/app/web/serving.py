@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 
 import uvicorn
-from fastapi import FastAPI
+
+from sn37.app.web.guarding import App
 
 STOP_WITHIN_S = 2  # open streams of events are cut then
 
 
-def serve(app: FastAPI, listener: socket.socket) -> None:
+def serve(app: App, listener: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM; the listener is bound already."""
     server = uvicorn.Server(
         uvicorn.Config(

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sn37.app.leaderboard.leaderboard import Leaderboard
 from sn37.app.receipts.files import publish
-from sn37.app.web.application import ASSETS, asset, web_application
+from sn37.app.web.application import ASSETS, asset, description
 from sn37.app.web.documents import Documents
 from sn37.app.web.operations import PREFIX
 from sn37.app.web.site import (
@@ -123,11 +123,11 @@ def _files(leaderboard: Leaderboard) -> Iterator[tuple[str, bytes]]:
     site, documents = Site(leaderboard), Documents(leaderboard)
     for name in ASSETS:
         yield f"assets/{name}", asset(name)
-    description = f"{PREFIX}/openapi.json"
-    yield file_of(description), json.dumps(web_application(leaderboard).openapi()).encode()
+    openapi = f"{PREFIX}/openapi.json"
+    yield file_of(openapi), json.dumps(description(leaderboard)).encode()
     addresses = list(_addresses(leaderboard, site, documents))
     written = {path for path, _, _ in addresses} | {f"/assets/{name}" for name in ASSETS}
-    written.add(description)
+    written.add(openapi)
     for path, render, dump in addresses:
         try:
             if render is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,81 +16,43 @@ from sn37.adapters.sqlite.record_reader import SqliteRecordReader
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.app.leaderboard.block_times import BlockTimes
 from sn37.app.leaderboard.chronicle import Chronicle
-from sn37.app.leaderboard.leaderboard import Leaderboard
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.comparing import measure
 from sn37.domain.round.evidence import weigh
 from sn37.domain.round.signers import origins_of
 from sn37.domain.round.state import ScoredLater
-from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import (
     CHAIN_START,
     a_commitment,
-    a_competition,
-    a_model_ref,
     a_round_key,
     a_round_result,
-    a_schedule,
-    a_stage,
     a_submission,
-    a_task,
-    a_weights_record,
     an_entry_result,
-    some_weights,
     time_of,
 )
-from sn37.testing.long_history import REIGN_ROUNDS, hotkey_of, write_long_history
+from sn37.testing.long_history import REIGN_ROUNDS
+from tests.support.boards import (
+    EACH,
+    HOSTILE,
+    HOSTILE_ROUND,
+    SAMPLES,
+    TIMES,
+    Recorded,
+    crowned,
+    sync,
+    two_competitions,
+    write_hostile,
+    write_long,
+)
 
 ONE, TWO = CompetitionId(1), CompetitionId(2)
-EACH = REIGN_ROUNDS + 14  # rounds of each competition
-SAMPLES = 16
-TIMES = BlockTimes([(Block(0), CHAIN_START)])
-
-
-def two_competitions() -> Schedule:
-    return a_schedule(
-        a_stage(
-            a_competition(1, name="FIRST", reward_share=0.7, tasks=(a_task(num_samples=SAMPLES),)),
-            a_competition(2, name="SECOND", reward_share=0.3, tasks=(a_task(num_samples=SAMPLES),)),
-        )
-    )
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A record, and the leaderboard on it."""
-
-    path: Path
-    schedule: Schedule
-
-    def board(self, *, is_read: bool = True) -> Leaderboard:
-        found = Leaderboard(
-            SqliteRecordReader(self.path),
-            schedule=self.schedule,
-            times=lambda: TIMES,
-            network="test",
-        )
-        if is_read:
-            found.read_history()
-        return found
 
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    """Two competitions in which a second champion has reigned for fourteen rounds."""
-    path, schedule = tmp_path_factory.mktemp("long") / "state.sqlite", two_competitions()
-
-    async def write() -> None:
-        store = SqliteStateStore(path)
-        await write_long_history(
-            store, schedule, num_rounds=2 * EACH, num_miners=40, num_with_losses=25
-        )
-        await store.close()
-
-    asyncio.run(write())
-    return Recorded(path, schedule)
+    return asyncio.run(write_long(tmp_path_factory.mktemp("long") / "state.sqlite"))
 
 
 @pytest.fixture
@@ -101,16 +63,6 @@ def small(tmp_path: Path) -> Iterator[tuple[SqliteStateStore, Recorded]]:
     asyncio.run(store.save_submissions([]))
     yield store, Recorded(path, two_competitions())
     asyncio.run(store.close())
-
-
-def crowned(reign: int, competition: int = 1) -> Hotkey:
-    return hotkey_of(f"{competition}/crowned-{reign}")
-
-
-def sync(number: int, schedule: Schedule) -> Block:
-    """Return the sync block of a round of the long history."""
-    begins = schedule.timing.next_sync_block(Block(schedule.timing.genesis + 1_800))
-    return Block(begins + number * schedule.timing.cadence)
 
 
 # --- the overview -------------------------------------------------------------------------------
@@ -405,17 +357,6 @@ def test_a_page_sees_one_state_while_the_validator_writes(
 
 # --- texts of strangers -------------------------------------------------------------------------
 
-HOSTILE = (
-    "<script>alert(1)</script>",
-    "\u202egnp.exe",  # right-to-left override
-    "\u2066\u2067isolate\u2069",
-    "שלום عليكم",
-    "x" * 10_000,
-    "two\nlines\tand\x00nul\x1b[31m",
-    "a\u200b\u200d\ufeffb",
-    "é" + "\u0301" * 500,
-)
-
 
 def texts(value: object) -> Iterator[str]:
     """Every text in a view."""
@@ -434,26 +375,17 @@ def test_texts_of_strangers_are_bounded_and_printable_on_every_page(
     small: tuple[SqliteStateStore, Recorded], text: str
 ) -> None:
     store, record = small
-    hotkey, key = Hotkey(f"5{text}"), a_round_key(1, 2_160)
-    commitment = a_commitment(hotkey, 100, model=a_model_ref(repo=text, revision=text))
-    submission = replace(a_submission(commitment), detail=text, rejection=Reason.BAD_CONFIG)
-    row = an_entry_result(commitment.key, repo=text, detail=text)
-    result = a_round_result(key, champion=commitment.key, entries=(row,))
-    asyncio.run(store.save_submissions([submission]))
-    asyncio.run(store.finish_round(result))
-    asyncio.run(
-        store.record_weights(a_weights_record(2_160, weights=some_weights({str(hotkey): 1.0})))
-    )
+    key = asyncio.run(write_hostile(store, text))
     board = record.board()
     for view in (
         board.overview(),
         board.competition(ONE),
         board.rounds(ONE),
-        board.round(ONE, key.sync_block),
-        board.submission(commitment.key),
+        board.round(ONE, HOSTILE_ROUND.sync_block),
+        board.submission(key),
         board.submissions(None),
         board.search(text),
-        board.miner(hotkey),
+        board.miner(key.hotkey),
         board.validator(),
     ):
         assert view is not None
