@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,10 +22,15 @@ Static = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Write the whole site as files to this folder, and end."),
 ]
+Rate = Annotated[
+    float,
+    typer.Option(min=0.1, help="Requests a second that one client may make, over time."),
+]
 
 
 def leaderboard(
     listen: Listen = "127.0.0.1:8037",
+    rate: Rate = 10.0,
     static: Static = None,
     config: options.Config = None,
     network: options.Network = None,
@@ -38,7 +45,7 @@ def leaderboard(
 
     Runs beside the validator in a process of its own. Stops on Ctrl-C and SIGTERM.
     """
-    flags = {k: v for k, v in locals().items() if k not in ("listen", "static")}
+    flags = {k: v for k, v in locals().items() if k not in ("listen", "rate", "static")}
     from sn37.app.config.setting_types import host_and_port
     from sn37.app.config.settings import load_settings  # slow to import
     from sn37.app.wiring.leaderboard import open_leaderboard
@@ -55,12 +62,13 @@ def leaderboard(
     from sn37.app.web.application import web_application
     from sn37.app.web.serving import serve
 
-    listener = _listener(host, port)
+    listener, stopping = _listener(host, port), Event()
     try:
         board.read_history()
         address = f"[{host}]" if ":" in host else host
         typer.echo(f"http://{address}:{listener.getsockname()[1]}/", err=True)
-        serve(web_application(board), listener)
+        app = web_application(board, rate=rate, burst=round(20 * rate), is_stopping=stopping.is_set)
+        serve(app, listener, stopping)
     finally:
         listener.close()
 
@@ -87,6 +95,5 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=256)
     except OSError as error:
-        raise CommandError(
-            f"--listen {host}:{port}: {error.strerror or error}; choose another address"
-        ) from error
+        why = os.strerror(error.errno or 0).lower()
+        raise CommandError(f"--listen {host}:{port}: {why}; choose another address") from error

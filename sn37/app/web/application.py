@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
@@ -26,9 +27,6 @@ from sn37.ports.errors import PortError, StateUnreadable
 
 log = logging.getLogger(__name__)
 
-RATE = 10.0  # requests a second of one client, over time
-BURST = 200  # at once; a page is three requests
-
 ASSETS = {
     "style.css": "text/css; charset=utf-8",
     "live.js": "text/javascript; charset=utf-8",
@@ -36,23 +34,31 @@ ASSETS = {
 }
 
 
-def web_application(leaderboard: Leaderboard, *, rate: float = RATE, burst: int = BURST) -> App:
+def web_application(
+    leaderboard: Leaderboard,
+    *,
+    rate: float,
+    burst: int,
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> App:
     """Return the application for an ASGI server.
 
     Args:
         rate: Requests a second that one client may make over time.
-        burst: Requests that one client may make at once.
+        burst: Requests that one client may make at once; a page is three.
+        is_stopping: Returns true when the server is being stopped, and open streams must end.
     """
     # Around the framework's own handler of faults, so that their pages are confined, too.
-    return ConfiningHeaders(RateLimit(_application(leaderboard), rate=rate, burst=burst))
+    app = _application(leaderboard, Streams(leaderboard.stamp, is_stopping))
+    return ConfiningHeaders(RateLimit(app, rate=rate, burst=burst))
 
 
 def description(leaderboard: Leaderboard) -> dict[str, Any]:
     """Return the OpenAPI description of the JSON interface."""
-    return _application(leaderboard).openapi()
+    return _application(leaderboard, Streams(leaderboard.stamp, lambda: True)).openapi()
 
 
-def _application(leaderboard: Leaderboard) -> FastAPI:
+def _application(leaderboard: Leaderboard, streams: Streams) -> FastAPI:
     app = FastAPI(
         title="sn37 leaderboard",
         version=sn37.__version__,
@@ -63,7 +69,7 @@ def _application(leaderboard: Leaderboard) -> FastAPI:
     site, answers = Site(leaderboard), Answers(leaderboard.stamp)
     app.include_router(page_routes(site, answers))
     app.include_router(document_routes(Documents(leaderboard), answers))
-    _add_events(app, Streams(leaderboard.stamp))
+    _add_events(app, streams)
     _add_assets(app)
     _add_errors(app, site)
     return app

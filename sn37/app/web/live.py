@@ -16,10 +16,16 @@ MAX_STREAMS_OF_CLIENT = 6
 
 
 class Streams:
-    """Open streams of events, limited in all and for each client. For one event loop."""
+    """Open streams of events, limited in all and for each client. For one event loop.
 
-    def __init__(self, stamp: Callable[[], str]) -> None:
+    Args:
+        stamp: Returns a text that changes with every change of the record.
+        is_stopping: Returns true when streams must end.
+    """
+
+    def __init__(self, stamp: Callable[[], str], is_stopping: Callable[[], bool]) -> None:
         self._stamp = stamp
+        self._is_stopping = is_stopping
         self._open: Counter[str] = Counter()
 
     def has_room_for(self, client: str) -> bool:
@@ -33,7 +39,7 @@ class Streams:
             began_s = said_s = time.monotonic()
             seen = self._stamp()
             yield b"retry: 3000\n\n"
-            while time.monotonic() - began_s < LONGEST_S:
+            while time.monotonic() - began_s < LONGEST_S and not self._is_stopping():
                 await asyncio.sleep(LOOK_EVERY_S)
                 stamp, now_s = self._stamp(), time.monotonic()
                 if stamp != seen:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from types import FrameType
 
 import uvicorn
 
 from sn37.app.web.guarding import App
 
-STOP_WITHIN_S = 2  # open streams of events are cut then
+STOP_WITHIN_S = 5  # open streams of events end within a second
 
 
-def serve(app: App, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM; the listener is bound already."""
-    server = uvicorn.Server(
+def serve(app: App, listener: socket.socket, stopping: Event) -> None:
+    """Serve until SIGINT or SIGTERM, which set ``stopping``; the listener is bound already."""
+    server = _Server(
         uvicorn.Config(
             app,
             log_level="warning",
@@ -25,4 +30,25 @@ def serve(app: App, listener: socket.socket) -> None:
             h11_max_incomplete_event_size=16_384,
         )
     )
+    server.stopping = stopping
     server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends normally when it was stopped; the library's own would raise the signal again."""
+
+    stopping: Event
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.stopping.set()
+        super().handle_exit(sig, frame)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        stopping = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in stopping}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -27,7 +27,6 @@ from sn37.app.web.site import (
 from sn37.domain.canonical import canonical_json
 from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.records.receipt import SignedReceipt
-from sn37.durable import rename_whole
 from sn37.ports.chain import Signer
 
 DIGESTS = "digests.json"  # of all other files
@@ -76,10 +75,10 @@ def write_site(leaderboard: Leaderboard, folder: Path, signer: Signer | None) ->
         old = folder.with_name(folder.name + ".old")
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
-        rename_whole(partial_, folder)
+        partial_.rename(folder)
         shutil.rmtree(old)
     else:
-        rename_whole(partial_, folder)
+        partial_.rename(folder)
     return Written(num_files=len(digests) + 1, size_bytes=size_bytes, is_signed=signer is not None)
 
 
