@@ -17,6 +17,7 @@ from sn37.domain.round.state import (
     Beginning,
     DrawnRows,
     EntryOutcome,
+    EntryResult,
     RoundPlan,
     RoundResult,
     WeightsRecord,
@@ -43,6 +44,15 @@ class Signed:
     schedule_fingerprint: Digest
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedEntry:
+    """One entry of a finished round, and its place among the others."""
+
+    entry: EntryResult
+    index: int  # in ``RoundResult.entries``
+    num_scored: int  # entries of the round that were scored
+
+
 class RecordSnapshot(Protocol):
     """One state of the record. Rows number the rounds in the order in which they were begun.
 
@@ -59,6 +69,10 @@ class RecordSnapshot(Protocol):
         Raises:
             LookupError: The row is not of a finished round.
         """
+        ...
+
+    def entry(self, row: int, key: EntryKey) -> ListedEntry | None:
+        """Return one entry of a finished round; much cheaper than the whole round."""
         ...
 
     def under_way(self) -> Sequence[RoundUnderWay]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,14 @@ from sn37.adapters.sqlite import cold_start, journal, rounds
 from sn37.adapters.sqlite.database import translated
 from sn37.adapters.sqlite.read_only import reading_current
 from sn37.adapters.sqlite.state_store import load_submission, load_weights
-from sn37.adapters.sqlite.stored import RESULT, SIGNERS, CodecError
+from sn37.adapters.sqlite.stored import RESULT, SIGNERS, CodecError, Column
 from sn37.domain.ids import Block, CompetitionId, Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.records.receipt import SignedReceipt
 from sn37.domain.round.signers import SampleSigners
 from sn37.domain.round.state import (
     Beginning,
     DrawnRows,
+    EntryResult,
     RoundPlan,
     RoundResult,
     WeightsRecord,
@@ -27,11 +28,13 @@ from sn37.domain.round.state import (
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.submission.submission import Submission
 from sn37.ports.errors import StateUnavailable
-from sn37.ports.record_reader import RoundUnderWay, Signed
+from sn37.ports.record_reader import ListedEntry, RoundUnderWay, Signed
 
 if TYPE_CHECKING:
     from sn37.ports.record_reader import RecordReader, RecordSnapshot
 
+_INDEX_HEADER_BYTES = 48  # https://www.sqlite.org/walformat.html, section 2.1
+_ENTRY = Column(EntryResult)  # a part of a stored result
 _SUBMISSION = "SELECT hotkey, block, competition, value FROM submission"
 
 
@@ -57,6 +60,9 @@ class SqliteRecordReader:
             except OSError:
                 continue
             found.append(f"{seen.st_ino}.{seen.st_size}.{seen.st_mtime_ns}")
+        # Two commits within one tick of the disk's clock differ in the header of the log's index.
+        with suppress(OSError), self._path.with_name(f"{self._path.name}-shm").open("rb") as index:
+            found.append(index.read(_INDEX_HEADER_BYTES).hex())
         return "-".join(found)
 
 
@@ -80,6 +86,19 @@ class SqliteSnapshot:
         if found is None:
             raise LookupError(f"row {row} is not of a finished round")
         return RESULT.load(found[0])
+
+    def entry(self, row: int, key: EntryKey) -> ListedEntry | None:
+        found = self._db.execute(
+            "SELECT e.key, e.value, (SELECT count(*) FROM json_each(result, '$.entries') AS other"
+            " WHERE other.value ->> '$.verdict' = 'scored')"
+            " FROM round, json_each(result, '$.entries') AS e WHERE round.id = ?"
+            " AND e.value ->> '$.key[0]' = ? AND e.value ->> '$.key[1]' = ?",
+            (row, key.hotkey, key.block),
+        ).fetchone()
+        if found is None:
+            return None
+        index, value, num_scored = found
+        return ListedEntry(entry=_ENTRY.load(value), index=index, num_scored=num_scored)
 
     def under_way(self) -> Sequence[RoundUnderWay]:
         keys = self._db.execute(

@@ -7,10 +7,13 @@ and which entries were in it.
 
 from __future__ import annotations
 
+import time
 from array import array
 from bisect import insort
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey
 from sn37.domain.round.crown_history import Reign, reigns
@@ -18,9 +21,13 @@ from sn37.domain.round.state import RoundResult
 from sn37.domain.submission.submission import Verdict
 from sn37.ports.record_reader import RecordSnapshot
 
+_T = TypeVar("_T")
+
 BATCH_ROUNDS = 200  # read in one go; a snapshot of so many takes a fraction of a second
 # A round may finish after one that began later, and a missed round may be scored later.
-RECHECKED_ROWS = 200
+RECHECKED_ROWS = 100
+WHOLE_ROUNDS = 64  # kept as they were read last; a page on a submission shows twenty
+MAX_AGE_S = 60.0  # of these: details of old rounds are removed from the record
 
 
 @dataclass(slots=True)
@@ -39,7 +46,8 @@ class Chronicle:
         self._row_of: dict[RoundKey, int] = {}
         self._rounds: dict[CompetitionId, list[RoundResult]] = {}
         self._attended: dict[EntryKey, Attendance] = {}
-        self._reigns: dict[CompetitionId, tuple[int, tuple[Reign, ...]]] = {}
+        self._derived: dict[tuple[str, CompetitionId], tuple[int, Any]] = {}
+        self._whole: OrderedDict[int, tuple[float, RoundResult]] = OrderedDict()
         self._hotkeys: set[Hotkey] = set()
         self._newest_row = 0
         self.num_changes = 0  # grows whenever something is added
@@ -72,10 +80,28 @@ class Chronicle:
 
     def reigns(self, competition: CompetitionId) -> tuple[Reign, ...]:
         """Return the reigns of a competition, the oldest first."""
-        held = self._rounds.get(competition, [])
-        known = self._reigns.get(competition)
+        return self.derived("reigns", competition, lambda: reigns(self.rounds(competition)))
+
+    def derived(self, what: str, competition: CompetitionId, derive: Callable[[], _T]) -> _T:
+        """Return what follows from a competition's rounds; derived again when there are more."""
+        known = self._derived.get((what, competition))
         if known is None or known[0] != self.num_changes:
-            known = self._reigns[competition] = (self.num_changes, reigns(held))
+            known = self._derived[what, competition] = (self.num_changes, derive())
+        found: _T = known[1]
+        return found
+
+    def whole(self, snapshot: RecordSnapshot, row: int) -> RoundResult:
+        """Return a finished round with all its entries.
+
+        Raises:
+            LookupError: The row is not of a finished round.
+        """
+        known, now_s = self._whole.get(row), time.monotonic()
+        if known is None or now_s - known[0] > MAX_AGE_S:
+            known = self._whole[row] = (now_s, snapshot.result(row))
+        self._whole.move_to_end(row)
+        if len(self._whole) > WHOLE_ROUNDS:
+            self._whole.popitem(last=False)
         return known[1]
 
     def row_of(self, round_: RoundKey) -> int | None:
@@ -85,6 +111,10 @@ class Chronicle:
     def key_of(self, row: int) -> RoundKey:
         """Return the key of a finished round."""
         return self._by_row[row].key
+
+    def round_of(self, row: int) -> RoundResult:
+        """Return a finished round as ``rounds`` has it."""
+        return self._by_row[row]
 
     def attended(self, entry: EntryKey) -> Attendance:
         """Return the rounds that an entry was in; none for an unknown entry."""
@@ -109,6 +139,7 @@ class Chronicle:
 
     def _add(self, row: int, result: RoundResult) -> None:
         known = self._by_row.get(row)
+        self._whole.pop(row, None)
         if known is not None:
             if known == _light(result, known.champion):
                 return

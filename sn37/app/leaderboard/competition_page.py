@@ -141,7 +141,9 @@ def competition_view(
     return CompetitionView(
         card=card(reader, competition, reader.snapshot.under_way()),
         stages=describing.stages(reader.schedule, competition, reader.now, reader.moment),
-        standings=_standings(reader, competition),
+        standings=reader.chronicle.derived(
+            "standings", competition, lambda: _standings(reader, competition)
+        ),
         reigns=shown,
         reigns_page=page,
         field=() if full is None else field_of(reader, full),
@@ -168,8 +170,8 @@ def field_of(reader: PageReader, result: RoundResult) -> tuple[EntryLine, ...]:
     """Return the rows of a round, at most ``MAX_ENTRIES``."""
     receipts = frozenset(reader.snapshot.receipt_keys(result.key))
     return tuple(
-        reader.entry_line(result, index, receipts)
-        for index in range(min(len(result.entries), MAX_ENTRIES))
+        reader.entry_line(result, entry, index, receipts)
+        for index, entry in enumerate(result.entries[:MAX_ENTRIES])
     )
 
 
@@ -198,7 +200,7 @@ def _standings(reader: PageReader, competition: CompetitionId) -> tuple[Standing
 
 def _whole(reader: PageReader, light: RoundResult) -> RoundResult | None:
     row = reader.chronicle.row_of(light.key)
-    return None if row is None else reader.snapshot.result(row)
+    return None if row is None else reader.chronicle.whole(reader.snapshot, row)
 
 
 def _newest_score(held: Sequence[RoundResult]) -> float | None:

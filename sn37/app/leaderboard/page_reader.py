@@ -90,10 +90,14 @@ class PageReader:
         return self.model(submission.commitment.key, submission.commitment.competition)
 
     def entry_line(
-        self, result: RoundResult, index: int, receipts: frozenset[EntryKey] = frozenset()
+        self,
+        result: RoundResult,
+        entry: EntryResult,
+        index: int,
+        receipts: frozenset[EntryKey] = frozenset(),
     ) -> EntryLine:
-        """Return the row of the entry at ``index`` of a round."""
-        entry, reason = result.entries[index], result.entries[index].reason
+        """Return the row of an entry, which is at ``index`` of a round."""
+        reason = entry.reason
         rules = self.schedule.competition(result.key.competition, result.key.sync_block)
         return EntryLine(
             rank=index + 1 if _is_ranked(entry) else None,

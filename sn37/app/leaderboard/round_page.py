@@ -25,7 +25,7 @@ def round_view(
     if row is None:
         under_way = next((u for u in reader.snapshot.under_way() if u.plan.key == key), None)
         return None if under_way is None else _open_view(reader, under_way)
-    result = reader.snapshot.result(row)
+    result = reader.chronicle.whole(reader.snapshot, row)
     held = reader.chronicle.rounds(competition)
     index, before, after = neighbours(held, sync_block)
     return RoundView(

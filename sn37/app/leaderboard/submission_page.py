@@ -23,7 +23,7 @@ from sn37.domain.printable import one_line
 from sn37.domain.reasons import Reason
 from sn37.domain.round.crown_history import Reign
 from sn37.domain.round.evidence import LOG_LEVEL
-from sn37.domain.round.state import EntryResult, RoundResult
+from sn37.domain.round.state import EntryResult
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.submission.submission import Submission, Verdict
 from sn37.domain.weights.standings import standings
@@ -44,7 +44,11 @@ def submission_view(reader: PageReader, key: EntryKey, number: int) -> Submissio
     rows = reader.chronicle.attended(key).listed
     page = page_number(number, len(rows), ROUNDS_A_PAGE)
     stop = len(rows) - (page.number - 1) * ROUNDS_A_PAGE
-    shown = [_attended(reader, row, key) for row in rows[max(0, stop - ROUNDS_A_PAGE) : stop]]
+    shown = [
+        attended
+        for row in rows[max(0, stop - ROUNDS_A_PAGE) : stop][::-1]
+        if (attended := _attended(reader, row, key)) is not None
+    ]
     latest = _latest_score(reader, key)
     newest = _newest_row(reader, key)
     reason = submission.rejection or (None if newest is None else newest.reason)
@@ -69,7 +73,7 @@ def submission_view(reader: PageReader, key: EntryKey, number: int) -> Submissio
         latest_round=None if latest is None else latest[0],
         evidence=_evidence(reader, submission),
         queue=_queue(reader, submission, newest),
-        rounds=tuple(shown[::-1]),
+        rounds=tuple(shown),
         page=page,
     )
 
@@ -152,15 +156,10 @@ def _share(reader: PageReader, competition: CompetitionId, hotkey: Hotkey) -> fl
 
 def _lines(reader: PageReader, found: Sequence[Submission]) -> tuple[SubmissionLine, ...]:
     lines = []
-    whole: dict[int, RoundResult] = {}
     for submission in found:
         key = submission.commitment.key
         rows = reader.chronicle.attended(key).listed
-        newest = None
-        if rows:
-            result = whole.get(rows[-1]) or reader.snapshot.result(rows[-1])
-            whole[rows[-1]] = result
-            newest = next((e for e in result.entries if e.key == key), None)
+        newest = _newest_row(reader, key)
         reason = submission.rejection or (None if newest is None else newest.reason)
         lines.append(
             SubmissionLine(
@@ -174,31 +173,28 @@ def _lines(reader: PageReader, found: Sequence[Submission]) -> tuple[SubmissionL
     return tuple(lines)
 
 
-def _attended(reader: PageReader, row: int, key: EntryKey) -> SubmissionRound:
-    result = reader.snapshot.result(row)
-    index = next((n for n, e in enumerate(result.entries) if e.key == key), None)
-    if index is None:
-        raise LookupError(f"{key} is not in {result.key}")
+def _attended(reader: PageReader, row: int, key: EntryKey) -> SubmissionRound | None:
+    """Return a submission in one round; ``None`` if its row was removed with old history."""
+    listed, result = reader.snapshot.entry(row, key), reader.chronicle.round_of(row)
+    if listed is None:
+        return None
     return SubmissionRound(
         round=reader.moment(result.key.sync_block),
-        line=reader.entry_line(result, index),
-        num_scored=sum(e.verdict is Verdict.SCORED for e in result.entries),
+        line=reader.entry_line(result, listed.entry, listed.index),
+        num_scored=listed.num_scored,
     )
 
 
 def _newest_row(reader: PageReader, key: EntryKey) -> EntryResult | None:
     rows = reader.chronicle.attended(key).listed
-    if not rows:
-        return None
-    return next((e for e in reader.snapshot.result(rows[-1]).entries if e.key == key), None)
+    listed = reader.snapshot.entry(rows[-1], key) if rows else None
+    return None if listed is None else listed.entry
 
 
 def _latest_score(reader: PageReader, key: EntryKey) -> tuple[Moment, EntryLine] | None:
     rows = reader.chronicle.attended(key).scored
-    if not rows:
-        return None
-    found = _attended(reader, rows[-1], key)
-    return found.round, found.line
+    found = _attended(reader, rows[-1], key) if rows else None
+    return None if found is None else (found.round, found.line)
 
 
 def _reign_of(reader: PageReader, key: EntryKey) -> Reign | None:
@@ -280,7 +276,7 @@ def _queue(
     row = None if judged is None else reader.chronicle.row_of(judged.key)
     waiting: list[EntryKey] = []
     if row is not None:
-        entries = reader.snapshot.result(row).entries
+        entries = reader.chronicle.whole(reader.snapshot, row).entries
         waiting = sorted(
             (e.key for e in entries if e.reason is Reason.QUEUED),
             key=lambda k: (k.block, k.hotkey),

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 MAX_BYTES = 32 * 2**20  # of all answers together
-MAX_AGE_S = 5.0  # two changes within one tick of the disk's clock may look like one
+MAX_AGE_S = 20.0  # the newest block, which pages name, is not in the record
 _LEAST_COMPRESSED = 1_000  # bytes
 
 
