@@ -75,9 +75,9 @@ def two_competitions() -> Schedule:
     )
 
 
-async def write_long(path: Path) -> Recorded:
+async def write_long(path: Path, schedule: Schedule | None = None) -> Recorded:
     """Write two competitions in which a second champion has reigned for fourteen rounds."""
-    store, schedule = SqliteStateStore(path), two_competitions()
+    store, schedule = SqliteStateStore(path), schedule or two_competitions()
     await write_long_history(
         store, schedule, num_rounds=2 * EACH, num_miners=40, num_with_losses=25
     )
@@ -86,10 +86,10 @@ async def write_long(path: Path) -> Recorded:
 
 
 async def write_hostile(
-    store: SqliteStateStore, text: str, *, hotkey: str | None = None
+    store: SqliteStateStore, text: str, *, hotkey: str | None = None, key: RoundKey = HOSTILE_ROUND
 ) -> EntryKey:
-    """Write one champion whose every text is ``text``; return its key."""
-    whose, key = Hotkey(f"5{text}" if hotkey is None else hotkey), HOSTILE_ROUND
+    """Write a round whose champion has ``text`` in every field; return its key."""
+    whose = Hotkey(f"5{text}" if hotkey is None else hotkey)
     commitment = a_commitment(whose, 100, model=a_model_ref(repo=text, revision=text))
     submission = replace(a_submission(commitment), detail=text, rejection=Reason.BAD_CONFIG)
     row = an_entry_result(commitment.key, repo=text, detail=text)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from pathlib import Path
+from socket import socket
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,10 +27,15 @@ Rate = Annotated[
 ]
 
 
+# The validator starts this command beside itself with a socket that listens already.
+Beside = Annotated[int | None, typer.Option(hidden=True, help="Socket of the validator.")]
+
+
 def leaderboard(
     listen: Listen = "127.0.0.1:8037",
     rate: Rate = 10.0,
     static: Static = None,
+    beside: Beside = None,
     config: options.Config = None,
     network: options.Network = None,
     netuid: options.Netuid = None,
@@ -45,7 +49,7 @@ def leaderboard(
 
     Runs beside the validator in a process of its own. Stops on Ctrl-C and SIGTERM.
     """
-    flags = {k: v for k, v in locals().items() if k not in ("listen", "rate", "static")}
+    flags = {k: v for k, v in locals().items() if k not in ("listen", "rate", "static", "beside")}
     from sn37.app.config.setting_types import host_and_port
     from sn37.app.config.settings import load_settings  # slow to import
     from sn37.app.wiring.leaderboard import open_leaderboard
@@ -60,17 +64,18 @@ def leaderboard(
         _write(board, static, settings)
         return
     from sn37.app.web.application import web_application
-    from sn37.app.web.serving import serve
+    from sn37.app.web.serving import end_with_standard_input, serve
+    from sn37.app.wiring.leaderboard_process import address_of, listener
 
-    listener, stopping = _listener(host, port), Event()
-    try:
+    stopping = Event()
+    with listener(host, port, "--listen") if beside is None else socket(fileno=beside) as bound:
         board.read_history()
-        address = f"[{host}]" if ":" in host else host
-        typer.echo(f"http://{address}:{listener.getsockname()[1]}/", err=True)
+        if beside is None:
+            typer.echo(address_of(host, bound), err=True)
+        else:
+            end_with_standard_input()
         app = web_application(board, rate=rate, burst=round(20 * rate), is_stopping=stopping.is_set)
-        serve(app, listener, stopping)
-    finally:
-        listener.close()
+        serve(app, bound, stopping)
 
 
 def _write(board: Leaderboard, folder: Path, settings: Settings) -> None:
@@ -87,13 +92,3 @@ def _write(board: Leaderboard, folder: Path, settings: Settings) -> None:
     typer.echo(
         f"{folder}: {written.num_files:,} files, {written.size_bytes / 1e6:,.1f} MB, {signed}"
     )
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    """Bind the address now, so that one in use is reported before the history is read."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=256)
-    except OSError as error:
-        why = os.strerror(error.errno or 0).lower()
-        raise CommandError(f"--listen {host}:{port}: {why}; choose another address") from error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, Thread
 from types import FrameType
 
 import uvicorn
@@ -32,6 +34,16 @@ def serve(app: App, listener: socket.socket, stopping: Event) -> None:
     )
     server.stopping = stopping
     server.run(sockets=[listener])
+
+
+def end_with_standard_input() -> None:
+    """Stop this process, as SIGTERM does, when its standard input ends."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=watch, name="parent", daemon=True).start()
 
 
 class _Server(uvicorn.Server):

@@ -24,11 +24,7 @@ def open_leaderboard(settings: Settings) -> Leaderboard:
         CommandError: A package is missing, or the record is of another network.
         StateUnreadable, StateUnavailable: The record cannot be read.
     """
-    missing = [name for name in ("fastapi", "jinja2", "uvicorn") if find_spec(name) is None]
-    if missing:
-        raise CommandError(
-            f"the leaderboard needs {', '.join(missing)}: run pip install 'sn37[leaderboard]'"
-        )
+    require_leaderboard()
     require_same_network(container_for(settings))
     return Leaderboard(
         SqliteRecordReader(settings.state_file),
@@ -36,6 +32,19 @@ def open_leaderboard(settings: Settings) -> Leaderboard:
         times=_times(settings),
         network=settings.network,
     )
+
+
+def require_leaderboard() -> None:
+    """Check that the web application's packages are installed.
+
+    Raises:
+        CommandError: Names those that are missing.
+    """
+    missing = [name for name in ("fastapi", "jinja2", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise CommandError(
+            f"the leaderboard needs {', '.join(missing)}: run pip install 'sn37[leaderboard]'"
+        )
 
 
 def _times(settings: Settings) -> Callable[[], BlockTimes]:

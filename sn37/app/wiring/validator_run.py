@@ -26,8 +26,9 @@ from sn37.app.supervision.memory_tuning import keep_heaps_small, look_less_often
 from sn37.app.supervision.stop_signals import Stopped, StopRequest
 from sn37.app.supervision.supervisor import Actor
 from sn37.app.wiring.container import Container
+from sn37.app.wiring.leaderboard_process import leaderboard_beside
 from sn37.app.wiring.networks import open_network
-from sn37.domain.events import Cautioned, WorkersConfined
+from sn37.domain.events import Cautioned, LeaderboardServed, WorkersConfined
 from sn37.domain.round.state import ValidatorState
 from sn37.domain.weights.standings import standings
 from sn37.ports.errors import DatasetUnavailable, PortError
@@ -91,6 +92,13 @@ async def _live(container: Container) -> None:
     require_pinned(container.loaded().schedule, container.loaded().origin)
     _require_methods(container)
     await _confine_workers(container)
+    with leaderboard_beside(container.settings()) as address:
+        if address is not None:
+            container.sink().emit(LeaderboardServed(address=address))
+        await _follow(container)
+
+
+async def _follow(container: Container) -> None:
     async with _network(container):
         await _require_sources(container)
         _emit_cautions(container)
