@@ -33,6 +33,11 @@ class AnswerSignals:
     near_ties: int
     example: str = ""
 
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """Empty, repetitive and canned answers, and near-ties, as a receipt has them."""
+        return (self.empty, self.repetitive, self.canned, self.near_ties)
+
     def __post_init__(self) -> None:
         counts = (self.empty, self.repetitive, self.canned)
         if min(*counts, self.near_ties) < 0 or sum(counts) > self.num_answers:

@@ -15,7 +15,8 @@ from sn37.adapters.scoring.model.cache import CHUNK, KeyValueCache, Places
 from sn37.adapters.scoring.model.generation import Answer, Generator, Prompt
 from sn37.adapters.scoring.model.losses import LossModel
 from sn37.adapters.scoring.model.plain import PlainModel
-from sn37.adapters.scoring.model.stopping import BYTES_PER_TOKEN, Stops
+from sn37.adapters.scoring.model.stopping import Stops
+from sn37.domain.scoring.generated_answers import BYTES_PER_TOKEN
 from sn37.testing.tiny_models import VOCABULARY
 from tests.integration.scorer.textbook import FAMILIES, a_model
 from tests.integration.scorer.windowed import WINDOWED
@@ -235,10 +236,14 @@ def test_a_stop_text_ends_an_answer_in_the_middle_of_a_token(tmp_path: Path) -> 
 
 
 def test_a_row_leaves_the_batch_when_it_is_decided(tmp_path: Path) -> None:
-    scorer = LossModel(a_model(tmp_path, "llama"))
-    stops = Stops(tokens=frozenset(), is_decided=lambda text: len(text) >= 6)
-    found = answers(scorer, PROMPTS, stops)
-    assert [len(a.ids) for a in found] == [min(3, p.budget) for p in PROMPTS]
+    scorer = a_constant_model(tmp_path, t7=2.0)
+    generator = Generator(scorer, NOTHING, lambda ids: "So (B) or C"[: 2 * len(ids)])
+    ids, both = (5,), Prompt(ids=(5,), budget=9)
+    choice = Prompt(ids=ids, budget=9, num_options=4)
+    few, short = Prompt(ids=ids, budget=9, num_options=2), Prompt(ids=ids, budget=2, num_options=4)
+    found = generator.answers((both, choice, few, short))
+    assert [len(a.ids) for a in found] == [9, 3, 3, 2]
+    assert [a.text for a in found] == ["So (B) or C", "So (B)", "So (B)", "So ("]
 
 
 def test_a_token_of_a_thousand_characters_fills_no_more_than_the_answer_s_bytes(

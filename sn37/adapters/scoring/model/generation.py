@@ -30,7 +30,9 @@ from sn37.adapters.scoring.model.cache import CHUNK, KeyValueCache, Places
 from sn37.adapters.scoring.model.losses import LossModel
 from sn37.adapters.scoring.model.packing import Piece
 from sn37.adapters.scoring.model.precision import ROW_STEP
-from sn37.adapters.scoring.model.stopping import BYTES_PER_TOKEN, Stops
+from sn37.adapters.scoring.model.stopping import Stops
+from sn37.domain.scoring.generated_answers import BYTES_PER_TOKEN
+from sn37.domain.tasks.letters import named_option
 
 WIDTH = ROW_STEP
 # Chunks of a prompt that are read in one row. A CPU is busy with one; a GPU needs more.
@@ -47,10 +49,22 @@ NEAR = {torch.float32: 1e-5, torch.float16: 1e-2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """Token ids up to the answer, and the most tokens that the answer may have, at least one."""
+    """Token ids up to the answer, and the most tokens that the answer may have, at least one.
+
+    ``num_options`` is that of a question with lettered options, whose answer ends when it has named
+    one; 0 for a free answer.
+    """
 
     ids: tuple[int, ...]
     budget: int
+    num_options: int = 0
+
+    def is_decided(self, text: str) -> bool:
+        """True if nothing that follows this beginning of an answer can change what it names."""
+        return (
+            self.num_options > 0
+            and named_option(text, self.num_options, is_whole=False) is not None
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +169,10 @@ class _Row:
         else:
             self.ids.append(token)
             text = self.decode(self.ids)
-            ended = self.stops.ended(text, max_bytes=max_bytes)
-            if ended is not None or len(self.ids) == self.prompt.budget:
-                self._end(text if ended is None else ended)
+            cut = self.stops.cut(text, max_bytes=max_bytes)
+            is_full = len(self.ids) == self.prompt.budget
+            if cut != text or is_full or self.prompt.is_decided(text):
+                self._end(cut)
 
     def _end(self, text: str) -> None:
         self.answer = Answer(text=text, ids=tuple(self.ids), near_ties=self.near_ties)

@@ -21,8 +21,9 @@ from sn37.adapters.scoring.model.encoding import Encoded
 from sn37.adapters.scoring.model.faults import ModelFault
 from sn37.adapters.scoring.model.generation import Answer, Prompt
 from sn37.adapters.scoring.model.loading import DTYPES, opened_config
-from sn37.adapters.scoring.model.stopping import BYTES_PER_TOKEN, Stops
+from sn37.adapters.scoring.model.stopping import Stops
 from sn37.domain.reasons import Reason
+from sn37.domain.scoring.generated_answers import BYTES_PER_TOKEN
 
 
 def load_plainly(
@@ -64,7 +65,7 @@ class PlainModel:
         self._model = model
         # The model's folder may have budgets, ends and penalties of its own. transformers takes
         # them for whatever a caller leaves open.
-        model.generation_config = GenerationConfig()
+        model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
 
     def nats(self, samples: Sequence[Encoded]) -> list[float]:
         """Return the sum of -log p over each sample's scored tokens."""
@@ -83,7 +84,7 @@ class PlainModel:
         if not prompt.ids:
             return Answer(text="", ids=(), near_ties=0)
         ids_1T = torch.tensor([prompt.ids], device=self._model.device)
-        config = GenerationConfig(
+        config = GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=prompt.budget,
             do_sample=False,
             eos_token_id=sorted(stops.tokens) or None,
