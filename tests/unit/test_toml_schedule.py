@@ -85,7 +85,9 @@ def test_a_mixture_is_written_with_the_counts_of_its_sources(
         "[competitions.words]", '[sources.quiz]\nfreshness = "none"\n\n[competitions.words]'
     )
     if weight < 1:
-        task = f"name = 'more'\nsource = 'quiz'\nmethod = 'text_loss'\nweight = {1 - weight}\nnum_samples = 9\n"
+        task = (
+            "name = 'more'\nsource = 'quiz'\nmethod = 'text_loss'\nnum_samples = 9\nweight = 0.3\n"
+        )
         text = text.replace(
             "[competitions.other]", f"[[competitions.words.tasks]]\n{task}\n[competitions.other]"
         )
