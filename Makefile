@@ -9,6 +9,7 @@ EXAMPLE := examples/sn1_style_dataset
 SIMNET_STATE ?= simnet-state
 SIMNET_JSON ?= $(SIMNET_STATE)/report.json
 MINING_DEMO ?= mining-demo
+REHEARSAL ?= rehearsal
 SOAK_STATE ?= $(SIMNET_STATE)-soak
 SOAK_WORKERS ?= 1000
 SOAK_ROUNDS ?= 2000
@@ -17,7 +18,7 @@ SOAK_KILLS ?= 200
 SOAK_STORMS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help venv simnet mining-demo soak bench test lint unit integration faults format clean
+.PHONY: help venv simnet mining-demo rehearsal soak bench test lint unit integration faults format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -46,6 +47,10 @@ simnet: venv ## run the whole network on this machine, two rounds of each compet
 mining-demo: venv ## a new miner on simnet: takes the champion, trains, publishes, is crowned
 	$(BIN)/python examples/mining_demo.py --folder $(MINING_DEMO)
 
+rehearsal: venv ## the preset for finney with a chain, a hub and a wandb of our own, every stage
+	rm -rf $(REHEARSAL)
+	$(BIN)/python -m tests.rehearsal --folder $(REHEARSAL)
+
 soak: venv ## hours: SOAK_WORKERS=1000, SOAK_ROUNDS=2000, SOAK_WORKER_ROUNDS=100, SOAK_KILLS=200, SOAK_STORMS=20
 	rm -rf $(SOAK_STATE)
 	$(BIN)/python -m tests.integration.scorer.soak_workers $(SOAK_WORKERS)
@@ -60,6 +65,7 @@ bench: venv ## every benchmark in a small size; docs/performance.md has the larg
 	$(BIN)/python bench/scorer.py --shape tiny --count 20 --runs 3
 	$(BIN)/python bench/block.py --shape tiny
 	$(BIN)/python bench/precision.py --shape tiny --count 20
+	$(BIN)/python bench/choice.py --shape tiny --count 16 --runs 1
 	$(BIN)/python bench/train.py --shape tiny --steps 3 --runs 1
 	$(BIN)/python -m bench.chain
 	$(BIN)/python bench/store.py --mib 512
@@ -99,5 +105,5 @@ format: venv ## format the code and sort its imports
 clean: ## remove what was built and what runs have written; ./.venv stays
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
 	  .hypothesis .coverage .coverage.* $(SIMNET_STATE) $(SOAK_STATE) \
-	  $(MINING_DEMO)
+	  $(MINING_DEMO) $(REHEARSAL)
 	find sn37 tests -name __pycache__ -type d -prune -exec rm -rf {} +

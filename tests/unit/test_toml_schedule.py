@@ -74,6 +74,32 @@ def test_whatever_texts_a_schedule_has_it_loads_back(
     assert first == again
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    weight=st.floats(1e-9, 1 - 1e-9),
+    parts=st.lists(st.floats(0.3, 3.0), min_size=2, max_size=5),
+    count=st.integers(20, 400),
+)
+def test_a_mixture_of_any_weights_loads_back(
+    weight: float, parts: list[float], count: int, tmp_path: Path
+) -> None:
+    sources = "".join(f'[sources.s{n}]\nfreshness = "none"\n' for n in range(len(parts)))
+    mixture = ", ".join(f"s{n} = {part!r}" for n, part in enumerate(parts))
+    tasks = f"""
+[[competitions.words.tasks]]
+name = "mixed"
+mixture = {{ {mixture} }}
+method = "text_loss"
+weight = {weight!r}
+num_samples = {count}
+"""
+    text = SMALL.replace("[sources.feed]", f"{sources}\n[sources.feed]")
+    text = text.replace("weight = 1.0", f"weight = {1 - weight!r}")
+    text = text.replace("[competitions.other]", f"{tasks}\n[competitions.other]")
+    first, again = written(text, tmp_path)
+    assert first == again
+
+
 @pytest.mark.parametrize("weight", [1.0, 0.7])
 @pytest.mark.parametrize("level", ["", "level = 0.3\n", "level = { quiz = 2, feed = 0.3 }\n"])
 def test_a_mixture_is_written_with_the_counts_of_its_sources(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from sn37.adapters.scoring.messages import BlockOrder
 from sn37.adapters.scoring.model.encoding import Encoded, Encoder, encode_pairs
 from sn37.adapters.scoring.model.faults import ModelFault, OurFault
+from sn37.adapters.scoring.model.generation import Prompt
 from sn37.adapters.scoring.model.probes import PROBES
 from sn37.adapters.scoring.model.template import Shape
 from sn37.adapters.scoring.questions import EncodedQuestion
@@ -24,10 +25,11 @@ from sn37.domain.scoring.worst_loss import are_too_many
 
 @dataclass(slots=True)
 class EncodedBlock:
-    """The samples of one block: texts, or questions."""
+    """The samples of one block: texts, questions or prompts to be answered."""
 
     texts: list[Encoded] = field(default_factory=list)
     questions: list[EncodedQuestion] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
 
 
 def encode_blocks(
@@ -46,7 +48,7 @@ def encode_blocks(
     encoded: list[EncodedBlock] = []
     num_lost = 0
     for block in blocks:
-        encoded.append(EncodedBlock())
+        encoded.append(EncodedBlock(prompts=list(_prompts(block, shape, encoder))))
         for sample in _samples(block, shape, encoder):
             if isinstance(sample, Encoded):
                 encoded[-1].texts.append(sample)
@@ -71,6 +73,14 @@ def _samples(
         if shape is None or not block.method.traits.is_choice:
             raise OurFault(f"this worker cannot encode a question of {block.method}")
         yield EncodedQuestion(encoder.answers(shape, prompt, answers))
+
+
+def _prompts(block: BlockOrder, shape: Shape | None, encoder: Encoder) -> Iterator[Prompt]:
+    for prompt, num_options in block.prompts:
+        if shape is None or not block.method.traits.is_generated:
+            raise OurFault(f"this worker cannot answer a prompt of {block.method}")
+        ids, budget = encoder.prompt(shape, prompt, max_new_tokens=block.max_new_tokens)
+        yield Prompt(ids=ids, budget=budget, num_options=num_options)
 
 
 def _loses_too_many(texts: Iterable[Encoded], total: int) -> bool:

@@ -19,9 +19,12 @@ from sn37.domain.reasons import Reason
 from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.model_limits import NormLimits
 from sn37.domain.scoring.deadlines import Stage
+from sn37.domain.scoring.generated_answers import BYTES_PER_TOKEN
 from sn37.domain.scoring.jobs import Implementation
 
-MAX_REPLY_BYTES = 65_536  # 16 losses take under 1 kB, those of 16 x 26 answers under 16 kB
+# Without answers to prompts. 16 losses take under 1 kB, those of 16 x 26 options under 16 kB.
+MAX_REPLY_BYTES = 65_536
+_JSON_BYTES = 6  # at most, of one byte of UTF-8
 MAX_DETAIL = 500  # characters of a worker's explanation
 MAX_TOKENS = (1 << 53) - 1  # in a block; JSON, floats and SQLite represent all counts up to it
 MAX_CONTROL_BITS = 1e6  # no control costs a thousandth of it
@@ -54,18 +57,28 @@ class BlockOrder:
 
     Texts are (prompt, reference) pairs, and the worker answers with ``Scored``. Questions are
     (prompt, answers): texts that may follow, one for each option, of which the worker is not told
-    which is right; it answers with ``Weighed``. ``controls`` are pairs too, scored after the
+    which is right; it answers with ``Weighed``. Prompts are to be answered with at most
+    ``max_new_tokens`` tokens each, and come with their number of lettered options, 0 for a free
+    answer; the worker answers with ``Answered``. ``controls`` are pairs too, scored after the
     samples, see ``sn37.domain.scoring.controls``.
     """
 
     method: Method
     pairs: tuple[tuple[str, str], ...] = ()
     questions: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    prompts: tuple[tuple[str, int], ...] = ()
+    max_new_tokens: int = 0
     controls: tuple[tuple[str, str], ...] = ()
 
     @property
     def num_samples(self) -> int:
-        return len(self.pairs) + len(self.questions)
+        return len(self.pairs) + len(self.questions) + len(self.prompts)
+
+    @property
+    def max_reply_bytes(self) -> int:
+        """Size of the longest reply to this block."""
+        answers = len(self.prompts) * BYTES_PER_TOKEN * self.max_new_tokens
+        return MAX_REPLY_BYTES + _JSON_BYTES * answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +105,7 @@ class WorkOrder:
     memory_bytes: int
     seed: str
     blocks: tuple[BlockOrder, ...]
+    stop: tuple[str, ...] = ()  # texts that end an answer to a prompt
     skip_blocks: int = 0
     implementation: Implementation = Implementation.OURS
 
@@ -112,12 +126,15 @@ class WorkOrder:
                 method=_method(block["method"]),
                 pairs=tuple((prompt, reference) for prompt, reference in block["pairs"]),
                 questions=tuple((prompt, tuple(answers)) for prompt, answers in block["questions"]),
+                prompts=tuple((prompt, num_options) for prompt, num_options in block["prompts"]),
+                max_new_tokens=block["max_new_tokens"],
                 controls=tuple((prompt, text) for prompt, text in block["controls"]),
             )
             for block in fields.pop("blocks")
         )
         norms = NormLimits(**fields.pop("norms"))
         implementation = Implementation(fields.pop("implementation"))
+        fields["stop"] = tuple(fields["stop"])
         return cls(blocks=blocks, norms=norms, implementation=implementation, **fields)
 
 
@@ -174,6 +191,21 @@ class Weighed:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """The answers to the prompts of the next block, the number of their tokens, and of near-ties.
+
+    A near-tie is a step in which another device may have taken another token.
+    """
+
+    texts: tuple[str, ...]
+    tokens: int
+    near_ties: int
+
+    def encode(self) -> bytes:
+        return frame({"type": "answered", **asdict(self)})
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The model is at fault."""
 
@@ -194,7 +226,7 @@ class Failed:
         return frame({"type": "failed", "detail": clean(self.detail)})
 
 
-BlockReply = Scored | Weighed
+BlockReply = Scored | Weighed | Answered
 Reply = Ready | Reached | BlockReply | Refused | Failed
 
 
@@ -251,6 +283,14 @@ def decode_reply(body: bytes) -> Reply:
             return Scored(tuple(map(_loss, losses)), _count(tokens), tuple(map(_bits, controls)))
         case {"type": "weighed", "nats": list(nats), "tokens": int(tokens), **rest} if not rest:
             return Weighed(tuple(map(_answers, nats)), _count(tokens))
+        case {
+            "type": "answered",
+            "texts": list(texts),
+            "tokens": int(tokens),
+            "near_ties": int(near_ties),
+            **rest,
+        } if not rest:
+            return Answered(tuple(map(_answer, texts)), _count(tokens), _count(near_ties))
         case {"type": "reached", "stage": str(stage), **rest} if not rest:
             if stage not in set(Stage):
                 raise MalformedMessage("unknown stage")
@@ -281,6 +321,13 @@ def _text(value: object, limit: int) -> str:
 def _count(value: int) -> int:
     if isinstance(value, bool) or not 0 <= value <= MAX_TOKENS:
         raise MalformedMessage("tokens is not a count")
+    return value
+
+
+def _answer(value: object) -> str:
+    """Return an answer; its size is checked against the block's budget."""
+    if not isinstance(value, str) or any("\ud800" <= c <= "\udfff" for c in value):
+        raise MalformedMessage("an answer is not a text")
     return value
 
 

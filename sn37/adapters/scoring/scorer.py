@@ -26,10 +26,12 @@ from sn37.adapters.scoring.sandbox.layers import Sandbox
 from sn37.adapters.scoring.sandbox.probe import probe as probe_host
 from sn37.adapters.scoring.usage import Meter
 from sn37.domain.canonical import as_json, canonical_digest
-from sn37.domain.schedule.methods import not_scored
-from sn37.domain.scoring.choices import questions_of, unaskable
-from sn37.domain.scoring.controls import controls_of
+from sn37.domain.data.samples import Sample
+from sn37.domain.schedule.methods import Method, not_scored
+from sn37.domain.scoring.choices import ChoiceQuestion, questions_of, unaskable
+from sn37.domain.scoring.controls import Control, controls_of
 from sn37.domain.scoring.deadlines import deadlines_of
+from sn37.domain.scoring.generated_answers import not_judgeable
 from sn37.domain.scoring.jobs import BlockLosses, Implementation, ScoringJob
 from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import ScorerUnavailable
@@ -46,6 +48,9 @@ TOKEN_BYTES = 1 << 20  # activations for each token of the window, for a sample 
 # Factor for a second opinion: besides activations, a sample's full logits and their log-softmax,
 # 8 bytes for each token of the vocabulary; 3 MiB for the largest that is admitted.
 PLAIN_TOKENS = 4
+# Keys and values of the answers that are generated at once: fewer if a whole batch needs more, see
+# ``model.generation``.
+CACHE_BYTES: Mapping[Device, int] = {"cpu": 1 << 30, "cuda": 8 << 30}
 DRIVER_BYTES = 4 << 30  # host memory of a GPU's libraries and driver
 WARM_BYTES = 2 << 30  # more than a worker shares with its warm parent
 
@@ -104,6 +109,8 @@ class WorkerScorer:
         if not blocks:
             return
         questions, controls = questions_of(job), controls_of(job)
+        samples = {batch.task: batch.samples for batch in job.batches}
+        by_block = dict(zip(job.blocks(), _blocks(job), strict=True))
         allowance = self._memory_bytes(job)
         readable = [_absolute(p) for p in (job.artifact.path, job.tokenizer) if p is not None]
         stacks = self._threads * STACK_BYTES
@@ -121,8 +128,14 @@ class WorkerScorer:
                 meter = Meter(worker.pid, device=self._device, threads=self._threads)
                 deadline = Deadline(deadlines_of(job), meter)
                 for block in blocks:
-                    told = await next_block(worker, deadline)
-                    asked = Asked(questions=questions[block], controls=controls[block])
+                    order = by_block[block]
+                    told = await next_block(worker, deadline, max_reply_bytes=order.max_reply_bytes)
+                    asked = Asked(
+                        questions=questions[block],
+                        controls=controls[block],
+                        samples=samples[block.task][block.first : block.stop],
+                        budget=order.max_new_tokens,
+                    )
                     if not answers(told, block, job, asked):
                         raise unexpected(told)
                     yield measured(told, block, asked, deadline.stop())
@@ -187,6 +200,7 @@ class WorkerScorer:
             memory_bytes=self._memory_bytes(job),
             seed=canonical_digest(as_json(blocks)),
             blocks=blocks,
+            stop=job.stop,
             skip_blocks=job.skip_blocks,
             implementation=job.implementation,
         )
@@ -198,7 +212,9 @@ class WorkerScorer:
         weights = max(job.artifact.size_bytes, job.artifact.parameters * item_bytes)
         driver = 0 if self._device == "cpu" else DRIVER_BYTES
         token_bytes = TOKEN_BYTES * (PLAIN_TOKENS if is_plain else 1)
-        return 2 * weights + WORKING_BYTES + token_bytes * job.constraints.max_tokens + driver
+        cache = CACHE_BYTES[self._device] if job.budgets else 0
+        tokens = token_bytes * job.constraints.max_tokens
+        return 2 * weights + WORKING_BYTES + tokens + cache + driver
 
 
 def _check(job: ScoringJob) -> None:
@@ -207,25 +223,47 @@ def _check(job: ScoringJob) -> None:
             raise ScorerUnavailable(f"task {batch.task}: {why}; schedule one of these methods")
         if why := unaskable(batch):
             raise ScorerUnavailable(f"task {batch.task}: {why}; use a source of such questions")
+        if batch.method.traits.is_generated and batch.task not in job.budgets:
+            raise ScorerUnavailable(f"task {batch.task}: no budget of tokens for its answers")
+        if batch.method is Method.INSTRUCTION_RULES and (why := not_judgeable(batch.samples)):
+            raise ScorerUnavailable(f"task {batch.task}: {why}; use a source such as if_eval")
 
 
 def _blocks(job: ScoringJob) -> tuple[BlockOrder, ...]:
-    """Return the blocks of an order, which do not say which option of a question is right."""
+    """Return the blocks of an order, which do not say which option of a question is right, nor
+    which rules an answer is judged by."""
     batches = {batch.task: batch for batch in job.batches}
     questions, controls = questions_of(job), controls_of(job)
     return tuple(
-        BlockOrder(
-            method=batches[block.task].method,
-            pairs=()
-            if questions[block]
-            else tuple(
-                (sample.prompt, sample.reference)
-                for sample in batches[block.task].samples[block.first : block.stop]
-            ),
-            questions=tuple((q.prompt, q.answers) for q in questions[block]),
-            controls=tuple((c.prompt, c.text) for c in controls[block]),
+        _order_of(
+            batches[block.task].method,
+            batches[block.task].samples[block.first : block.stop],
+            questions[block],
+            controls[block],
+            budget=job.budgets.get(block.task, 0),
         )
         for block in job.blocks()
+    )
+
+
+def _order_of(
+    method: Method,
+    samples: Sequence[Sample],
+    questions: Sequence[ChoiceQuestion],
+    controls: Sequence[Control],
+    *,
+    budget: int,
+) -> BlockOrder:
+    if method.traits.is_generated:
+        asked = [(question.prompt, len(question.answers)) for question in questions]
+        prompts = tuple(asked or ((sample.prompt, 0) for sample in samples))
+        return BlockOrder(method=method, prompts=prompts, max_new_tokens=budget)
+    pairs = () if questions else tuple((sample.prompt, sample.reference) for sample in samples)
+    return BlockOrder(
+        method=method,
+        pairs=pairs,
+        questions=tuple((q.prompt, q.answers) for q in questions),
+        controls=tuple((c.prompt, c.text) for c in controls),
     )
 
 

@@ -170,8 +170,12 @@ _RESERVES = ("ALTER TABLE draw ADD COLUMN reserve TEXT",)
 # older program would judge the open rounds without this count.
 _MISSED_DEFENCES: tuple[str, ...] = ()
 
-# Journalled blocks of questions with options get their number of right answers.
-_RIGHT_ANSWERS = ("ALTER TABLE journal ADD COLUMN num_right INTEGER",)
+# Journalled blocks of questions with options get their number of right answers, those of generated
+# answers their signals.
+_RIGHT_ANSWERS = (
+    "ALTER TABLE journal ADD COLUMN num_right INTEGER",
+    "ALTER TABLE journal ADD COLUMN answers TEXT",
+)
 
 # Number n (from 1) migrates a database from version n - 1 to n. Append only.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (

@@ -38,6 +38,7 @@ from sn37.domain.round.state import (
     TaskScore,
     WeightsRecord,
 )
+from sn37.domain.scoring.answer_signals import AnswerSignals
 from sn37.domain.scoring.jobs import ControlLoss
 from sn37.domain.scoring.opinion import Compared, Opinion
 from sn37.domain.submission.submission import Submission
@@ -275,6 +276,7 @@ PLAN = Column(RoundPlan)
 SIGNERS = Column(SampleSigners)  # type: ignore[type-abstract]
 RESULT = Column(RoundResult)
 CONTROLS = Column(tuple[ControlLoss, ...])
+ANSWERS = Column(AnswerSignals)
 ENVIRONMENT = Column(dict[str, str])
 OUTCOME = Column(EntryOutcome)
 OPINION = Column(Opinion)

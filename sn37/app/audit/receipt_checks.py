@@ -9,6 +9,7 @@ from typing import cast
 from sn37.app.audit.differences import Difference, compare
 from sn37.app.receipts.signing import (
     VerifySignature,
+    answers_by_task,
     is_signed,
     losses_by_task,
     right_by_task,
@@ -154,6 +155,7 @@ def _due(
         controls=controls_in(blocks, {task.name: task.method for task in rules.tasks}),
         opinion=opened.opinions.get(submission.commitment.key),
         num_right=right_by_task(blocks),
+        answers=answers_by_task(blocks),
     )
     own = {"code_version"}
     if plan.premises is None:

@@ -220,6 +220,10 @@ def _opened(
         controls = by_block(receipt.controls, scored_blocks, rules, statement.manifest_digest)
         if set(receipt.num_right) != {t for t in choice_tasks(rules) if receipt.losses[t]}:
             raise OfferRefused(f"{outcome.key.hotkey}: right answers of other tasks than it has")
+        if set(receipt.answers) != {t for t in rules.answer_budgets if receipt.losses[t]}:
+            raise OfferRefused(
+                f"{outcome.key.hotkey}: counts of answers to other tasks than it has"
+            )
         blocks = tuple(_losses(receipt, block, controls[block]) for block in scored_blocks)
         _require_whole(outcome, blocks, total)
         journal[outcome.key] = blocks
@@ -248,12 +252,14 @@ def _require_whole(outcome: EntryOutcome, blocks: tuple[BlockLosses, ...], total
 
 def _losses(receipt: Receipt, block: SampleBlock, controls: tuple[ControlLoss, ...]) -> BlockLosses:
     """Receipts do not record token counts or times."""
-    right = receipt.num_right.get(block.task)
+    right, answers = receipt.num_right.get(block.task), receipt.answers.get(block.task)
+    number = block.first // BLOCK_SAMPLES
     return BlockLosses(
         block=block,
         losses=receipt.losses[block.task][block.first : block.stop],
         tokens=0,
         seconds=0.0,
         controls=controls,
-        num_right=None if right is None else right[block.first // BLOCK_SAMPLES],
+        num_right=None if right is None else right[number],
+        answers=None if answers is None else answers[number],
     )

@@ -11,6 +11,7 @@ from sn37.domain.data.sampling import manifest
 from sn37.domain.ids import Digest, Hotkey, TaskName
 from sn37.domain.records.receipt import Receipt, SignedReceipt
 from sn37.domain.round.state import OpenRound
+from sn37.domain.scoring.answer_signals import AnswerSignals
 from sn37.domain.scoring.controls import controls_in
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.submission.submission import Submission
@@ -53,6 +54,7 @@ class ReceiptWriter:
             ),
             opinion=opened.opinions.get(key),
             num_right=right_by_task(opened.journal.get(key, ())),
+            answers=answers_by_task(opened.journal.get(key, ())),
         )
         return SignedReceipt(
             document=canonical_json(receipt.document()),
@@ -77,6 +79,18 @@ def right_by_task(blocks: Iterable[BlockLosses]) -> Mapping[TaskName, tuple[int,
         if block.num_right is not None:
             task = block.block.task
             found[task] = (*found.get(task, ()), block.num_right)
+    return found
+
+
+def answers_by_task(
+    blocks: Iterable[BlockLosses],
+) -> Mapping[TaskName, tuple[AnswerSignals, ...]]:
+    """Return the signals of each block, for tasks whose answers are generated."""
+    found: dict[TaskName, tuple[AnswerSignals, ...]] = {}
+    for block in blocks:
+        if block.answers is not None:
+            task = block.block.task
+            found[task] = (*found.get(task, ()), block.answers)
     return found
 
 

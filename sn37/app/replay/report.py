@@ -11,6 +11,7 @@ from sn37.domain.canonical import JsonValue, as_json
 from sn37.domain.ids import Hotkey
 from sn37.domain.printable import one_line
 from sn37.domain.records.receipt import Receipt
+from sn37.domain.scoring.opinion import CHOICE_MEAN_TOLERANCE
 
 
 class Signature(StrEnum):
@@ -47,11 +48,17 @@ class Replayed:
         if self.found.agreement is Agreement.BEYOND:
             return "the losses are not those of this model on these samples"
         if self.is_good:
-            return f"the losses agree as between two devices: means within {TOLERANCE:.2%}"
+            return f"the losses agree as between two devices: means within {self._tolerance}"
         return (
-            f"the means agree within {TOLERANCE:.2%}, but with the same device and libraries all "
+            f"the means agree within {self._tolerance}, but with the same device and libraries all "
             "bits should: a digit was changed, or the processor is of another kind"
         )
+
+    @property
+    def _tolerance(self) -> str:
+        has_questions = any(task.is_choice for task in self.found.tasks)
+        of_questions = f", those of questions within {CHOICE_MEAN_TOLERANCE:g}"
+        return f"{TOLERANCE:.2%}" + (of_questions if has_questions else "")
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -80,6 +87,9 @@ class Replayed:
             equal = sum(then == now for then, now in found.controls)
             told = "agree" if found.controls_agree else "are not what this model costs"
             lines.append(f"controls: {equal} of {len(found.controls)} equal, they {told}")
+        if found.num_right:
+            then, now = (sum(side) for side in zip(*found.num_right, strict=True))
+            lines.append(f"right answers: {then} then, {now} now")
         if found.first is not None:
             lines.append(f"first that differs: {_told(found.first)}")
         if found.first_beyond is not None and found.first_beyond != found.first:

@@ -137,6 +137,9 @@ class TaskTable(Table):
         default=None,
         description="mean loss that counts as 1 in the score, or one for each source of a mixture",
     )
+    max_new_tokens: int | None = Field(
+        default=None, description="tokens of the longest answer, for methods that generate answers"
+    )
 
     def value(self, sources: Mapping[str, Source]) -> tuple[Task, ...]:
         """Return the task, or the parts of a mixture.
@@ -208,6 +211,7 @@ class TaskTable(Table):
             num_samples=self.num_samples,
             normalization=normalization,
             level=None if isinstance(self.level, dict) else self.level,
+            max_new_tokens=self.max_new_tokens,
         )
 
 
@@ -353,6 +357,7 @@ class CompetitionTable(Table):
     base_model: BaseModelTable | None = Field(
         default=None, description="model whose losses show odd rows"
     )
+    stop: list[str] = Field(default_factory=list, description="texts that end a generated answer")
     floor: float | None = Field(
         default=None,
         description="a lower mean loss is implausible; 0.02 bits per byte, or 0.05 nats per token",
@@ -383,6 +388,7 @@ class CompetitionTable(Table):
             template=self.template,
             base_model=self.base_model.value() if self.base_model else None,
             floor=usual if self.floor is None else self.floor,
+            stop=tuple(self.stop),
         )
 
 

@@ -6,6 +6,7 @@ which is once. The text loads to the same fingerprint.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,7 +30,7 @@ from sn37.app.schedule.tables import (
 from sn37.domain.ids import Block
 from sn37.domain.schedule.competition import Competition, Source, Task
 from sn37.domain.schedule.epsilon import Epsilon, LinearEpsilon
-from sn37.domain.schedule.mixture import by_whole, have_one_level, wholes
+from sn37.domain.schedule.mixture import by_whole, have_one_level, mixed, wholes
 from sn37.domain.schedule.normalization import InverseExponential, Normalization
 from sn37.domain.schedule.schedule import Schedule
 
@@ -156,25 +157,43 @@ def _fields(value: object, table: type[Table]) -> dict[str, object]:
     return {key: getattr(value, key) for key in table.model_fields if hasattr(value, key)}
 
 
+def _epsilon(epsilon: Epsilon) -> Values:
+    return _fields(epsilon, EpsilonTable)
+
+
 def _task(parts: Sequence[Task]) -> Values:
-    """Return the values of a task, or of a mixture with the counts of its parts as weights."""
+    """Return the keys of a task, or of the mixture that has these parts."""
     whole = wholes(parts)[0]
     values = _fields(whole, TaskTable) | {
+        "source": whole.source.name,
         "method": whole.method.value,
         "normalization": _normalization(whole.normalization),
     }
     if len(parts) == 1:
-        return values | {"source": whole.source.name}
-    levels = {part.source.name: part.level for part in parts}
-    return values | {
-        "source": None,
-        "mixture": {part.source.name: part.num_samples for part in parts},
-        "level": whole.level if have_one_level(parts) else levels,
-    }
+        return values
+    counts = [(part.source, float(part.num_samples)) for part in parts]
+    levels = None if have_one_level(parts) else {part.source.name: part.unit for part in parts}
+    weight = next(
+        near
+        for near in _near(whole.weight)
+        if mixed(replace(whole, weight=near), counts, levels) == tuple(parts)
+    )
+    mixture = {part.source.name: part.num_samples for part in parts}
+    values |= {"source": None, "weight": weight, "mixture": mixture}
+    return values if levels is None else values | {"level": levels}
 
 
-def _epsilon(epsilon: Epsilon) -> Values:
-    return _fields(epsilon, EpsilonTable)
+def _near(weight: float) -> Iterator[float]:
+    """Yield numbers near a mixture's weight, those with fewest digits first.
+
+    The weights of its parts are rounded, so their sum can be a little more or less than its own.
+    """
+    yield from (float(f"{weight:.{digits}g}") for digits in range(1, 18))
+    for bound in (0.0, math.inf):
+        near = weight
+        for _ in range(4):
+            near = math.nextafter(near, bound)
+            yield near
 
 
 def _normalization(found: Normalization) -> Values | None:

@@ -19,6 +19,7 @@ from sn37.app.config.settings import Settings, require_wallet
 from sn37.app.errors import CommandError
 from sn37.app.rounds.report import report, write_report
 from sn37.app.samples.plugins import SIMNET_SOURCE
+from sn37.app.schedule.load import LoadedSchedule, load_schedule, preset_of
 from sn37.app.schedule.lookup import rules_of_network
 from sn37.app.schedule.readiness import sources_of
 from sn37.app.supervision.memory_tuning import keep_heaps_small, look_less_often
@@ -118,7 +119,7 @@ async def _network(container: Container) -> AsyncIterator[None]:
 
 
 def _emit_cautions(container: Container) -> None:
-    for caution in cautions(container.settings()):
+    for caution in cautions(container.settings(), container.loaded()):
         container.sink().emit(caution)
 
 
@@ -133,8 +134,17 @@ def _actors(container: Container) -> Mapping[str, Actor]:
     return actors
 
 
-def cautions(settings: Settings) -> Iterator[Cautioned]:
+def cautions(settings: Settings, loaded: LoadedSchedule) -> Iterator[Cautioned]:
     """Yield what an operator should know about a run before it begins."""
+    if settings.schedule is not None and not settings.is_simnet:
+        preset = preset_of(settings.network)
+        shipped = load_schedule(preset, known_sources=None).fingerprint
+        if loaded.fingerprint != shipped:
+            advice = (
+                f"{loaded.origin} has the fingerprint {loaded.fingerprint[:16]}, the preset "
+                f"{preset} {shipped[:16]}: validators with the preset judge differently"
+            )
+            yield Cautioned(what="schedule", advice=advice)
     if settings.offline:
         yield Cautioned(what="offline", advice="this run follows and scores, but sends no weights")
 

@@ -19,6 +19,7 @@ class Method(StrEnum):
     TEXT_LOSS = "text_loss"
     MULTIPLE_CHOICE = "multiple_choice"
     CHOICE_TEXT = "choice_text"
+    GENERATED_CHOICE = "generated_choice"
     INSTRUCTION_RULES = "instruction_rules"
 
     @property
@@ -35,7 +36,7 @@ class GivenText(StrEnum):
 
 
 class Options(StrEnum):
-    """The texts whose likelihoods a method compares, for a question with several options."""
+    """The possible answers to a question with several options."""
 
     LETTERS = "letters"  # the question has lettered options; each letter is a possible answer
     TEXTS = "texts"  # the question alone; each option's text is a possible answer
@@ -56,12 +57,13 @@ class MethodTraits:
     loss: str  # what the loss is, for documents
     unit: LossUnit
     given_text: GivenText | None  # whose loss it is; ``None``: it is not the loss of a given text
-    options: Options | None  # whose likelihoods it compares; ``None``: it compares none
+    options: Options | None  # of its questions; ``None``: its samples are not such questions
     is_scored: bool  # a worker of this version can score it
     is_screened: bool  # a base model's loss shows how unusual a row is
     has_controls: bool  # texts of known entropy are scored between its samples
     has_floor: bool  # a mean loss below the competition's floor is implausible
     is_learnable: bool  # a model can be trained on its samples
+    is_generated: bool  # a sample is a prompt, and its loss follows from the model's answer
     is_right_or_wrong: bool  # models differ in few samples, and there by a whole one
 
     @property
@@ -93,6 +95,7 @@ _TRAITS = complete(
             has_controls=True,
             has_floor=True,
             is_learnable=True,
+            is_generated=False,
             is_right_or_wrong=False,
         ),
         Method.TEXT_LOSS: MethodTraits(
@@ -105,6 +108,7 @@ _TRAITS = complete(
             has_controls=True,
             has_floor=True,
             is_learnable=True,
+            is_generated=False,
             is_right_or_wrong=False,
         ),
         Method.MULTIPLE_CHOICE: MethodTraits(
@@ -117,6 +121,7 @@ _TRAITS = complete(
             has_controls=False,
             has_floor=False,
             is_learnable=False,
+            is_generated=False,
             is_right_or_wrong=False,
         ),
         Method.CHOICE_TEXT: MethodTraits(
@@ -129,18 +134,33 @@ _TRAITS = complete(
             has_controls=False,
             has_floor=False,
             is_learnable=False,
+            is_generated=False,
             is_right_or_wrong=False,
+        ),
+        Method.GENERATED_CHOICE: MethodTraits(
+            loss="0 if the letter that the answer names is the right one, else 1",
+            unit=LossUnit.SHARE,
+            given_text=None,
+            options=Options.LETTERS,
+            is_scored=True,
+            is_screened=False,
+            has_controls=False,
+            has_floor=False,
+            is_learnable=False,
+            is_generated=True,
+            is_right_or_wrong=True,
         ),
         Method.INSTRUCTION_RULES: MethodTraits(
             loss="share of checkable instructions that are not followed",
             unit=LossUnit.SHARE,
             given_text=None,
             options=None,
-            is_scored=False,
+            is_scored=True,
             is_screened=False,
             has_controls=False,
             has_floor=False,
             is_learnable=False,
+            is_generated=True,
             is_right_or_wrong=True,
         ),
     }

@@ -1,4 +1,4 @@
-"""What a validator shows of generated answers, beside the score and never inside it."""
+"""Counts over generated answers that a validator shows beside the score, never inside it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ class AnswerSignals:
     canned: int
     near_ties: int
     example: str = ""
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """Empty, repetitive and canned answers, and near-ties, as a receipt has them."""
+        return (self.empty, self.repetitive, self.canned, self.near_ties)
 
     def __post_init__(self) -> None:
         counts = (self.empty, self.repetitive, self.canned)

@@ -89,12 +89,13 @@ def controls_of(job: ScoringJob) -> Mapping[SampleBlock, tuple[Control, ...]]:
     They depend on the samples only, so they are equal for every model of a round and when a
     receipt is scored again. A second opinion has none.
 
-    The worker gets their texts, so these do not depend on which options are right (``choices``).
+    The worker gets their texts, so these do not depend on which options are right (``choices``),
+    nor on the rules that a generated answer is judged by.
     """
     if job.implementation is not Implementation.OURS:
         return dict.fromkeys(job.blocks(), ())
     seed = manifest_digest(job.batches)
-    blind = manifest_digest(b for b in job.batches if not b.method.traits.is_choice)
+    blind = manifest_digest(b for b in job.batches if b.method.traits.given_text is not None)
     batches = {batch.task: batch for batch in job.batches}
     return {
         block: tuple(

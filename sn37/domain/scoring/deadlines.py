@@ -39,6 +39,9 @@ STILL_FACTOR = 3.0
 # A worker that waits for a processor is ended after this many times its stage's seconds.
 WALL_FACTOR = 12.0
 
+# A generated token costs as much as so many that are read: with a batch of 16, a CPU reads the
+# weights for few tokens, and a GPU waits for the start of its kernels.
+_READ_PER_NEW_TOKEN = 16
 _BYTES_PER_TOKEN = 4  # of English text, to estimate how much of a sample fits into the window
 
 
@@ -126,11 +129,14 @@ def _shares(job: ScoringJob, blocks: tuple[SampleBlock, ...]) -> list[float]:
         chosen = samples[block.first : block.stop]
         counts.append(len(chosen))
         lengths = (sum(len(text.encode()) for text in _texts(method, s)) for s in chosen)
-        sizes.append(sum(1 + min(length, window) for length in lengths))
+        new = _READ_PER_NEW_TOKEN * _BYTES_PER_TOKEN * job.budgets.get(block.task, 0)
+        sizes.append(sum(1 + min(length, window) + new for length in lengths))
     num, size = sum(counts), sum(sizes)
     return [(n / num + s / size) / 2 for n, s in zip(counts, sizes, strict=True)]
 
 
 def _texts(method: Method, sample: Sample) -> tuple[str, ...]:
     """Return the texts of a sample that a worker reads."""
-    return (sample.prompt, *(sample.choices if method.traits.is_choice else (sample.reference,)))
+    if method.traits.is_choice:
+        return (sample.prompt, *sample.choices)
+    return (sample.prompt,) if method.traits.is_generated else (sample.prompt, sample.reference)

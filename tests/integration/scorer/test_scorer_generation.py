@@ -14,7 +14,9 @@ from transformers import PreTrainedModel
 from sn37.adapters.scoring.model.cache import CHUNK, KeyValueCache, Places
 from sn37.adapters.scoring.model.generation import Answer, Generator, Prompt
 from sn37.adapters.scoring.model.losses import LossModel
-from sn37.adapters.scoring.model.stopping import BYTES_PER_TOKEN, Stops
+from sn37.adapters.scoring.model.plain import PlainModel
+from sn37.adapters.scoring.model.stopping import Stops
+from sn37.domain.scoring.generated_answers import BYTES_PER_TOKEN
 from sn37.testing.tiny_models import VOCABULARY
 from tests.integration.scorer.textbook import FAMILIES, a_model
 from tests.integration.scorer.windowed import WINDOWED
@@ -84,6 +86,29 @@ def test_an_answer_is_the_models_own_alone_and_in_every_company(
     assert together == [answers(scorer, [prompt])[0] for prompt in PROMPTS]
     assert together == answers(scorer, PROMPTS, cache_bytes=1)  # one slot
     assert (together * 3)[::-1] == answers(scorer, (PROMPTS * 3)[::-1])  # more than a batch
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_library_gives_the_same_answers_whatever_a_folder_says(
+    tmp_path: Path, family: str
+) -> None:
+    model = a_model(tmp_path, family, tie_word_embeddings=False)
+    kept = {"repetition_penalty": 1.5, "min_new_tokens": 30, "eos_token_id": [7, 8, 9]}
+    for name, value in kept.items():
+        setattr(model.generation_config, name, value)
+    prompts = PROMPTS[1:]
+    whole = PlainModel(model).answers(prompts, NOTHING, spelt)
+    stop, text = whole[1].ids[5], whole[4].text[10:13]
+    by_token, by_text = Stops(tokens=frozenset({stop})), Stops(tokens=frozenset(), texts=(text,))
+    before = whole[1].ids[: whole[1].ids.index(stop)]
+    assert PlainModel(model).answers(prompts, by_token, spelt)[1].text == spelt(before)
+    end = whole[4].text.index(text)
+    assert PlainModel(model).answers(prompts, by_text, spelt)[4].text == whole[4].text[:end]
+    prompts = (*prompts, Prompt(ids=(), budget=3))
+    stops = Stops(tokens=frozenset({stop}), texts=(text,))
+    found = PlainModel(model).answers(prompts, stops, spelt)
+    ours = answers(LossModel(model), prompts, stops)
+    assert [answer.text for answer in ours] == [answer.text for answer in found]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -211,10 +236,14 @@ def test_a_stop_text_ends_an_answer_in_the_middle_of_a_token(tmp_path: Path) -> 
 
 
 def test_a_row_leaves_the_batch_when_it_is_decided(tmp_path: Path) -> None:
-    scorer = LossModel(a_model(tmp_path, "llama"))
-    stops = Stops(tokens=frozenset(), is_decided=lambda text: len(text) >= 6)
-    found = answers(scorer, PROMPTS, stops)
-    assert [len(a.ids) for a in found] == [min(3, p.budget) for p in PROMPTS]
+    scorer = a_constant_model(tmp_path, t7=2.0)
+    generator = Generator(scorer, NOTHING, lambda ids: "So (B) or C"[: 2 * len(ids)])
+    ids, both = (5,), Prompt(ids=(5,), budget=9)
+    choice = Prompt(ids=ids, budget=9, num_options=4)
+    few, short = Prompt(ids=ids, budget=9, num_options=2), Prompt(ids=ids, budget=2, num_options=4)
+    found = generator.answers((both, choice, few, short))
+    assert [len(a.ids) for a in found] == [9, 3, 3, 2]
+    assert [a.text for a in found] == ["So (B) or C", "So (B)", "So (B)", "So ("]
 
 
 def test_a_token_of_a_thousand_characters_fills_no_more_than_the_answer_s_bytes(

@@ -155,6 +155,18 @@ class Encoder:
         context = _window(context, self._reach - max(map(self._room, texts)), has_bos)
         return tuple(self._encode(context, has_bos, text) for text in texts)
 
+    def prompt(
+        self, shape: Shape, prompt: str, *, max_new_tokens: int
+    ) -> tuple[tuple[int, ...], int]:
+        """Return the tokens before an answer, and the most tokens that the answer may have.
+
+        Both share the window, and the prompt loses tokens as before a response. An answer is
+        shorter if the model has too few positions. Without any token there is no answer.
+        """
+        budget = min(max_new_tokens, self._reach - 1)
+        context, has_bos = self._context(shape, prompt)
+        return tuple(_window(context, self._reach - budget, has_bos)), budget
+
     def text(self, text: str) -> Encoded:
         """Encode a sample of text loss."""
         return self._encode(*self._with_bos([]), _sound(text))

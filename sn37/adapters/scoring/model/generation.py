@@ -5,9 +5,9 @@ texts (``packed_bodies``) and its head. An answer that is decided leaves the bat
 prompt takes its place. A prompt is read in rows of fixed size; chunks that it has in common with a
 prompt in the batch are not computed twice.
 
-Rows always have the same size, whoever is in the batch, and ``cache`` has attention that does
-not depend on others. So in float32 an answer has the same bits alone and among any others, and no
-tie can be decided both ways. Of equal logits, the token with the lowest id is taken.
+Rows always have the same size, however many answers are in the batch, and ``cache`` has attention
+that does not depend on others. So in float32 an answer has the same bits alone and among any
+others, and no tie can be decided both ways. The token with the lowest id of equal logits is taken.
 
 Other devices and programs round differently. A step whose two largest logits are nearer than
 that (``NEAR``) is counted as a near-tie: from there on an honest validator may have another answer.
@@ -30,7 +30,9 @@ from sn37.adapters.scoring.model.cache import CHUNK, KeyValueCache, Places
 from sn37.adapters.scoring.model.losses import LossModel
 from sn37.adapters.scoring.model.packing import Piece
 from sn37.adapters.scoring.model.precision import ROW_STEP
-from sn37.adapters.scoring.model.stopping import BYTES_PER_TOKEN, Stops
+from sn37.adapters.scoring.model.stopping import Stops
+from sn37.domain.scoring.generated_answers import BYTES_PER_TOKEN
+from sn37.domain.tasks.letters import named_option
 
 WIDTH = ROW_STEP
 # Chunks of a prompt that are read in one row. A CPU is busy with one; a GPU needs more.
@@ -47,10 +49,22 @@ NEAR = {torch.float32: 1e-5, torch.float16: 1e-2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """Token ids up to the answer, at least one, and the most tokens that the answer may have."""
+    """Token ids up to the answer, and the most tokens that the answer may have, at least one.
+
+    ``num_options`` is that of a question with lettered options, whose answer ends when it has named
+    one; 0 for a free answer.
+    """
 
     ids: tuple[int, ...]
     budget: int
+    num_options: int = 0
+
+    def is_decided(self, text: str) -> bool:
+        """True if nothing that follows this beginning of an answer can change what it names."""
+        return (
+            self.num_options > 0
+            and named_option(text, self.num_options, is_whole=False) is not None
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +104,17 @@ class Generator:
 
     @torch.inference_mode()
     def answers(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        """Return the answers in the given order.
+        """Return the answers in the given order; that to a prompt without tokens is empty.
 
         Raises:
             ModelFault: ``unsound``: a layer did not run our attention.
         """
-        found: dict[int, Answer] = {}
-        waiting = deque(enumerate(prompts))
+        found = {
+            number: Answer(text="", ids=(), near_ties=0)
+            for number, prompt in enumerate(prompts)
+            if not prompt.ids
+        }
+        waiting = deque((n, prompt) for n, prompt in enumerate(prompts) if prompt.ids)
         batch = self._batch(prompts)
         while waiting or batch.num_live:
             while waiting and (slot := batch.free_slot()) is not None:
@@ -151,9 +169,10 @@ class _Row:
         else:
             self.ids.append(token)
             text = self.decode(self.ids)
-            ended = self.stops.ended(text, max_bytes=max_bytes)
-            if ended is not None or len(self.ids) == self.prompt.budget:
-                self._end(text if ended is None else ended)
+            cut = self.stops.cut(text, max_bytes=max_bytes)
+            is_full = len(self.ids) == self.prompt.budget
+            if cut != text or is_full or self.prompt.is_decided(text):
+                self._end(cut)
 
     def _end(self, text: str) -> None:
         self.answer = Answer(text=text, ids=tuple(self.ids), near_ties=self.near_ties)
@@ -253,15 +272,14 @@ class _Batch:
 
 def _chosen(logits_WV: Tensor, products: torch.dtype) -> tuple[list[int], list[bool], list[bool]]:
     """Return the token of each row, whether its logit is finite, and whether it is a near-tie."""
-    vocabulary = logits_WV.shape[1]
-    places_V = torch.arange(vocabulary, device=logits_WV.device)
-    top_W1 = logits_WV.amax(dim=1, keepdim=True)  # NaN if any is
-    token_W = torch.where(logits_WV == top_W1, places_V, vocabulary).amin(dim=1)
-    others_WV = logits_WV.masked_fill(places_V == token_W.unsqueeze(1), -torch.inf)
-    gap_W = (top_W1 - others_WV.amax(dim=1, keepdim=True)).squeeze(1)
+    # The lowest of equal ones, as torch promises; NaN if any is.
+    top_W1, token_W1 = logits_WV.max(dim=1, keepdim=True)
+    least_W, _ = torch.aminmax(logits_WV, dim=1)
+    second_W = logits_WV.scatter(1, token_W1, -torch.inf).amax(dim=1)
+    gap_W, largest_W = top_W1.squeeze(1) - second_W, torch.maximum(top_W1.squeeze(1), -least_W)
     finite_W = torch.isfinite(top_W1).squeeze(1)
-    near_W = finite_W & (gap_W <= NEAR[products] * logits_WV.abs().amax(dim=1))
-    return token_W.tolist(), finite_W.tolist(), near_W.tolist()
+    near_W = finite_W & (gap_W <= NEAR[products] * largest_W)
+    return token_W1.squeeze(1).tolist(), finite_W.tolist(), near_W.tolist()
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
