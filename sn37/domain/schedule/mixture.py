@@ -95,8 +95,7 @@ def by_whole(tasks: Sequence[Task]) -> Mapping[TaskName, tuple[Task, ...]]:
 def wholes(tasks: Sequence[Task]) -> tuple[Task, ...]:
     """Return the tasks with the parts of each mixture as one.
 
-    Its source and level are the first part's. Its weight is that of the schedule, if that has at
-    most 12 decimals.
+    Its source and level are the first part's.
     """
     return tuple(
         parts[0]
@@ -105,7 +104,7 @@ def wholes(tasks: Sequence[Task]) -> tuple[Task, ...]:
             parts[0],
             name=name,
             num_samples=sum(part.num_samples for part in parts),
-            weight=round(math.fsum(part.weight for part in parts), 12),
+            weight=math.fsum(part.weight for part in parts),
         )
         for name, parts in by_whole(tasks).items()
     )

@@ -145,13 +145,6 @@ def test_the_parts_of_a_mixture_can_be_seen_as_one_task_again() -> None:
     assert [whole_of(t.name) for t in tasks] == ["mix", "mix", "mix", "alone"]
 
 
-@given(st.integers(1, 999), st.lists(st.integers(1, 40), min_size=2, max_size=6))
-def test_the_weight_of_the_whole_is_found_again(weight: int, counts: list[int]) -> None:
-    named = {f"s{n}": float(count) for n, count in enumerate(counts)}
-    (whole,) = wholes(a_mixture(named, num_samples=sum(counts), weight=weight / 1000))
-    assert whole.weight == weight / 1000
-
-
 def test_with_a_level_for_each_source_weights_are_shares_of_the_score() -> None:
     parts = a_mixture({"a": 3, "b": 1}, levels={"a": 0.5, "b": 4.0})
     rules = a_competition(tasks=parts)
