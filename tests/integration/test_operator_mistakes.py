@@ -102,6 +102,17 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(tmp_path: Path)
     assert not (tmp_path / "state.sqlite").exists()
 
 
+def test_a_task_without_its_budget_is_told_before_the_work(tmp_path: Path) -> None:
+    preset = (files("sn37") / "app" / "schedules" / "simnet.toml").read_text()
+    schedule = tmp_path / "schedule.toml"
+    without_base = re.sub(r"(?m)^base_model = .*$", "", preset)
+    schedule.write_text(without_base.replace('"reference_loss"', '"instruction_rules"', 1))
+    code, said = refused(tmp_path / "state", "--schedule", str(schedule))
+    assert code == 1
+    assert "instruction_rules needs max_new_tokens, the tokens of the longest answer" in said
+    assert not (tmp_path / "state" / "simnet").exists()
+
+
 def test_a_schedule_with_a_revision_that_can_move_is_refused(tmp_path: Path) -> None:
     text = (files("sn37.app") / "schedules/simnet.toml").read_text()
     changed = re.sub(r'(tokenizer = .*revision = )"[0-9a-f]{40}"', r'\1"main"', text, count=1)

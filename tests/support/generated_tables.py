@@ -103,8 +103,10 @@ def _default(value: object) -> str:
 
 
 def _takes(field: Mapping[str, Any], defined: Mapping[str, Mapping[str, Any]]) -> str:
-    choices = [c for c in field.get("anyOf", [field]) if c.get("type") != "null"]
-    (field,) = [{**field, **choice} for choice in choices]
+    choices = [c for c in field.get("anyOf", ()) if c.get("type") != "null"]
+    if len(choices) > 1:
+        return " or ".join(_takes(choice, defined) for choice in choices)
+    field = {**field, **choices[0]} if choices else field
     if (name := str(field.get("$ref", "")).removeprefix("#/$defs/")) in defined:
         values = defined[name].get("enum")
         return ", ".join(f"`{value}`" for value in values) if values else "table"

@@ -19,6 +19,7 @@ from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule, read_s
 from sn37.app.schedule.tables import MAX_SUMMARY, ScheduleTable
 from sn37.app.schedule.toml_schedule import toml_of
 from sn37.domain.ids import Block
+from sn37.domain.schedule.mixture import BETWEEN
 from tests.unit.test_competitions import SMALL
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -46,7 +47,7 @@ def test_every_preset_loads_back_to_the_same_fingerprint(preset: str, tmp_path: 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     name=TEXTS,
-    task=TEXTS.filter(lambda text: "/" not in text),
+    task=TEXTS.filter(lambda text: BETWEEN not in text),
     source=TEXTS,
     template=st.none() | TEXTS,
     parameters=st.dictionaries(TEXTS, LISTS, max_size=3),
@@ -77,7 +78,7 @@ def test_whatever_texts_a_schedule_has_it_loads_back(
 @given(
     weight=st.floats(1e-9, 1 - 1e-9),
     parts=st.lists(st.floats(0.3, 3.0), min_size=2, max_size=5),
-    count=st.integers(20, 400),
+    count=st.integers(50, 400),
 )
 def test_a_mixture_of_any_weights_loads_back(
     weight: float, parts: list[float], count: int, tmp_path: Path
@@ -97,6 +98,27 @@ num_samples = {count}
     text = text.replace("[competitions.other]", f"{tasks}\n[competitions.other]")
     first, again = written(text, tmp_path)
     assert first == again
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.7])
+@pytest.mark.parametrize("level", ["", "level = 0.3\n", "level = { quiz = 2, feed = 0.3 }\n"])
+def test_a_mixture_is_written_with_the_counts_of_its_sources(
+    weight: float, level: str, tmp_path: Path
+) -> None:
+    mixture = f"{level}mixture = {{ feed = 2, quiz = 1.1 }}"
+    text = SMALL.replace('source = "feed"', mixture).replace("weight = 1.0", f"weight = {weight}")
+    text = text.replace(
+        "[competitions.words]", '[sources.quiz]\nfreshness = "none"\n\n[competitions.words]'
+    )
+    if weight < 1:
+        task = f"name = 'more'\nsource = 'quiz'\nmethod = 'text_loss'\nweight = {1 - weight}\n"
+        text = text.replace(
+            "[competitions.other]",
+            f"[[competitions.words.tasks]]\n{task}num_samples = 9\n\n[competitions.other]",
+        )
+    first, again = written(text, tmp_path)
+    assert first == again
+    assert "mixture = { feed = 21, quiz = 11 }" in (tmp_path / "again.toml").read_text()
 
 
 def test_summaries_are_kept_for_each_stage_and_are_not_in_the_fingerprint(tmp_path: Path) -> None:

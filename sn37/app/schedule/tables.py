@@ -133,8 +133,9 @@ class TaskTable(Table):
     normalization: NormalizationTable | None = Field(
         default=None, description="how the mean loss becomes a score"
     )
-    level: float | None = Field(
-        default=None, description="mean loss that counts as 1 in the score; sn37 schedule levels"
+    level: float | dict[str, float] | None = Field(
+        default=None,
+        description="mean loss that counts as 1 in the score, or one for each source of a mixture",
     )
     max_new_tokens: int | None = Field(
         default=None, description="tokens of the longest answer, for methods that generate answers"
@@ -153,6 +154,10 @@ class TaskTable(Table):
                 "name",
             )
         if self.mixture is None:
+            if isinstance(self.level, dict):
+                raise BrokenRule(
+                    f"task {self.name}: several levels are for a mixture; give one number", "level"
+                )
             if self.source is None:
                 raise BrokenRule(
                     f"task {self.name}: name its source, or several as a mixture", "name"
@@ -162,11 +167,11 @@ class TaskTable(Table):
             raise BrokenRule(
                 f"task {self.name}: source and mixture exclude each other; remove one", "source"
             )
-        return mixed(*self._parts(self.mixture, sources))
+        return self._mixed(self.mixture, sources)
 
-    def _parts(
+    def _mixed(
         self, mixture: Mapping[str, float], sources: Mapping[str, Source]
-    ) -> tuple[Task, list[tuple[Source, float]]]:
+    ) -> tuple[Task, ...]:
         if len(mixture) < 2:
             found = f"names {next(iter(mixture))} alone" if mixture else "is empty"
             raise BrokenRule(
@@ -177,7 +182,14 @@ class TaskTable(Table):
         parts = [
             (self._declared(name, sources, "mixture"), weight) for name, weight in mixture.items()
         ]
-        return self._task(parts[0][0]), parts
+        levels = self.level if isinstance(self.level, dict) else None
+        if levels is not None and set(levels) != set(mixture):
+            raise BrokenRule(
+                f"task {self.name}: levels of {', '.join(levels) or 'nothing'}, but the mixture is "
+                f"of {', '.join(mixture)}; give each a level, or all the same one",
+                "level",
+            )
+        return mixed(self._task(parts[0][0]), parts, levels)
 
     def _declared(self, name: str, sources: Mapping[str, Source], key: str) -> Source:
         if name in sources:
@@ -198,7 +210,7 @@ class TaskTable(Table):
             weight=self.weight,
             num_samples=self.num_samples,
             normalization=normalization,
-            level=self.level,
+            level=None if isinstance(self.level, dict) else self.level,
             max_new_tokens=self.max_new_tokens,
         )
 

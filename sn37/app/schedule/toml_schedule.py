@@ -30,7 +30,7 @@ from sn37.app.schedule.tables import (
 from sn37.domain.ids import Block
 from sn37.domain.schedule.competition import Competition, Source, Task
 from sn37.domain.schedule.epsilon import Epsilon, LinearEpsilon
-from sn37.domain.schedule.mixture import by_whole, mixed, wholes
+from sn37.domain.schedule.mixture import by_whole, have_one_level, mixed, wholes
 from sn37.domain.schedule.normalization import InverseExponential, Normalization
 from sn37.domain.schedule.schedule import Schedule
 
@@ -162,23 +162,28 @@ def _epsilon(epsilon: Epsilon) -> Values:
 
 
 def _task(parts: Sequence[Task]) -> Values:
-    """Return the keys of a task, or of the mixture that has these parts."""
+    """Return the values of a task, or of a mixture with the counts of its parts as weights."""
     whole = wholes(parts)[0]
     values = _fields(whole, TaskTable) | {
-        "source": whole.source.name,
         "method": whole.method.value,
         "normalization": _normalization(whole.normalization),
     }
     if len(parts) == 1:
-        return values
+        return values | {"source": whole.source.name}
     counts = [(part.source, float(part.num_samples)) for part in parts]
+    own = {part.source.name: part.level for part in parts if part.level is not None}
+    levels = None if have_one_level(parts) else own
     weight = next(
         near
-        for near in _near(whole.weight)
-        if mixed(replace(whole, weight=near), counts) == tuple(parts)
+        for near in _near(math.fsum(part.weight for part in parts))
+        if mixed(replace(whole, weight=near), counts, levels) == tuple(parts)
     )
-    mixture = {part.source.name: part.num_samples for part in parts}
-    return values | {"source": None, "weight": weight, "mixture": mixture}
+    return values | {
+        "source": None,
+        "weight": weight,
+        "mixture": {part.source.name: part.num_samples for part in parts},
+        "level": whole.level if levels is None else levels,
+    }
 
 
 def _near(weight: float) -> Iterator[float]:
