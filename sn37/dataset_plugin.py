@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -57,6 +57,8 @@ class LivePlugin(Generic[P]):
     parameters: type[P]
     connect: Callable[[P], LiveDataset]
     method: Method = Method.REFERENCE_LOSS  # by which models are usually scored on its samples
+    packages: tuple[str, ...] = ()  # that reading imports, beyond the distribution's dependencies
+    install: str = ""  # what ``pip install`` needs to install them
 
     @property
     def freshness(self) -> Freshness:
@@ -68,7 +70,9 @@ class LivePlugin(Generic[P]):
 
     def describe(self) -> Description:
         """See ``Described`` of the port."""
-        return described(self.parameters, self.method)
+        return replace(
+            described(self.parameters, self.method), packages=self.packages, install=self.install
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,8 @@ class StaticPlugin(Generic[P]):
     parameters: type[P]
     connect: Callable[[P], StaticDataset]
     method: Method = Method.REFERENCE_LOSS
+    packages: tuple[str, ...] = ()
+    install: str = ""
 
     @property
     def freshness(self) -> Freshness:
@@ -90,7 +96,9 @@ class StaticPlugin(Generic[P]):
 
     def describe(self) -> Description:
         """See ``Described`` of the port."""
-        return described(self.parameters, self.method)
+        return replace(
+            described(self.parameters, self.method), packages=self.packages, install=self.install
+        )
 
 
 def described(model: type[Parameters], method: Method) -> Description:

@@ -105,14 +105,16 @@ class Description:
 
     method: Method  # by which models are usually scored on its samples
     parameters: tuple[ParameterDescription, ...] = ()
+    packages: tuple[str, ...] = ()  # that reading imports, beyond the plug-in's own dependencies
+    install: str = ""  # what ``pip install`` needs to install them
 
 
 @runtime_checkable
 class Described(Protocol):
-    """Optional third interface of a plug-in, for ``sn37 schedule new``."""
+    """Optional third interface of a plug-in, for ``sn37 schedule new`` and a validator's start."""
 
     def describe(self) -> Description:
-        """Return the usual method and the parameters; does no I/O."""
+        """Return the usual method, the parameters and the packages; does no I/O."""
         ...
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import shutil
 from asyncio.subprocess import Process
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from sn37.app.schedule.load import LoadedSchedule, load_schedule
 from tests.rehearsal.commands import Commands
@@ -15,23 +14,31 @@ from tests.rehearsal.journal import Journal
 from tests.rehearsal.pacing import Pace
 from tests.rehearsal.surroundings import Surroundings
 
-FIRST, SECOND = "first", "second"  # wallets of the two validators
 OVERLAY = Path(__file__).parent / "overlay.toml"
 PINNED, MINE = "pinned.toml", "rehearsal.toml"
 
 Tell = Callable[[str], None]
+Rounds = list[Mapping[str, Any]]
 
 
-async def pin(commands: Commands, overlay: Path, tell: Tell) -> LoadedSchedule:
-    """Pin the preset for finney, and put the overlay on top of it."""
+async def pin(commands: Commands, changes: Mapping[str, int], tell: Tell) -> LoadedSchedule:
+    """Pin the preset for finney, and put the overlay on top of it.
+
+    Args:
+        changes: Further values, by their keys at the top of a schedule.
+    """
     pinned = commands.folder / PINNED
     tell(await commands.sn37("schedule", "pin", "finney", "--output", str(pinned)))
-    mine = commands.folder / MINE
-    shutil.copyfile(overlay, mine)
+    mine = commands.schedule
+    more = "".join(f"{key} = {value}\n" for key, value in changes.items())
+    mine.write_text(more + OVERLAY.read_text())
     loaded = load_schedule(mine, known_sources=None)
     preset = load_schedule("finney", known_sources=None)
-    tell(f"the preset's fingerprint   {preset.fingerprint}")
-    tell(f"the rehearsal's fingerprint {loaded.fingerprint}")
+    tell(f"fingerprint of the preset:    {preset.fingerprint}")
+    tell(f"fingerprint of the rehearsal: {loaded.fingerprint}")
+    differences = await commands.sn37("schedule", "diff", "finney", str(mine))
+    (commands.folder / "changes.txt").write_text(differences)
+    tell(f"{len(differences.splitlines())} values differ, see changes.txt")
     return loaded
 
 
@@ -40,6 +47,8 @@ class Acts:
 
     Args:
         surroundings: ``None`` where chain, hub and wandb are real ones.
+        names: Wallets of the two validators, which also name their states.
+        rounds: Of each competition, before the second validator starts.
     """
 
     def __init__(
@@ -48,9 +57,11 @@ class Acts:
         loaded: LoadedSchedule,
         surroundings: Surroundings | None,
         *,
+        names: tuple[str, str],
         rounds: int,
         tell: Tell,
     ) -> None:
+        self.names = names
         self._commands = commands
         self._loaded = loaded
         self._surroundings = surroundings
@@ -59,21 +70,26 @@ class Acts:
 
     async def play(self) -> None:
         """Run all acts; each raises when something is wrong."""
-        await self._run({FIRST: ("--rounds", str(self._rounds))})
-        await self._check_records(FIRST)
+        first, second = self.names
+        for name in self.names:
+            words = ("chain", "check", *self._commands.chain, *self._schedule(), "--wallet", name)
+            self._tell(await self._commands.sn37(*words))
+        await self._run({first: ("--rounds", str(self._rounds))})
+        await self._check_records(first)
         published = self._commands.folder / "published"
-        self._tell(
-            await self._commands.sn37("receipts", "export", str(published), *self._of(FIRST))
-        )
+        export = ("receipts", "export", str(published), *self._of(first))
+        self._tell(await self._commands.sn37(*export))
+        for receipt in _newest_receipts(published):
+            self._tell(await self._replay(first, receipt))
         more = ("--rounds", str(self._rounds + 1))
-        await self._run({FIRST: more, SECOND: (*more, "--cold-start-from", str(published))})
-        for name in (FIRST, SECOND):
+        await self._run({first: more, second: (*more, "--cold-start-from", str(published))})
+        for name in self.names:
             await self._check_records(name)
 
-    def report(self, name: str) -> list[dict[str, object]]:
-        """The rounds that a validator has reported."""
-        rounds: list[dict[str, object]] = json.loads(self._report(name).read_text())
-        return rounds
+    def reports(self) -> tuple[Rounds, Rounds]:
+        """The rounds that the two validators have reported."""
+        first, second = (json.loads(self._report(name).read_text()) for name in self.names)
+        return first, second
 
     async def _run(self, words: Mapping[str, tuple[str, ...]]) -> None:
         """Run validators beside each other until they have their rounds."""
@@ -111,21 +127,28 @@ class Acts:
         await pace.follow(list(journals.values()))
 
     async def _check_records(self, name: str) -> None:
-        """Derive every decision of a validator again, and score a receipt again."""
+        """Derive every decision of a validator again."""
         self._tell(await self._commands.sn37("audit", *self._of(name), *self._schedule()))
 
+    async def _replay(self, name: str, receipt: Path) -> str:
+        """Score the model of a receipt again, on samples from their source."""
+        words = ("replay", str(receipt), *self._of(name), *self._schedule())
+        return await self._commands.sn37(*words)
+
     def _of(self, name: str) -> tuple[str, ...]:
-        network = self._commands.options[:2]
-        return (*network, "--state-dir", str(self._commands.state(name)))
+        return (*self._commands.network, "--state-dir", str(self._commands.state(name)))
 
     def _schedule(self) -> tuple[str, ...]:
-        return ("--schedule", str(self._commands.folder / MINE))
+        return ("--schedule", str(self._commands.schedule))
 
     def _report(self, name: str) -> Path:
         return self._commands.folder / f"{name}.json"
 
 
-async def in_time(acts: Acts, limit_s: float) -> None:
-    """Play, but for no longer than a limit."""
-    async with asyncio.timeout(limit_s):
-        await acts.play()
+def _newest_receipts(published: Path) -> Iterator[Path]:
+    """One receipt of each competition's newest round, of folders called "competition-block"."""
+    newest: dict[str, Path] = {}
+    for folder in sorted(published.iterdir(), key=lambda f: int(f.name.split("-")[1])):
+        newest[folder.name.split("-")[0]] = folder
+    for folder in newest.values():
+        yield min(f for f in folder.iterdir() if f.name != "statement.json")

@@ -19,14 +19,18 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commands:
-    """Commands with the same network and environment.
-
-    ``options`` name network, subnet and schedule; ``folder`` gets what the commands write.
-    """
+    """Commands with the same network and environment; ``folder`` gets what they write."""
 
     folder: Path
     variables: Mapping[str, str]
-    options: tuple[str, ...]
+    network: tuple[str, ...]  # options that name the network and the subnet
+    wallet_path: Path
+    schedule: Path
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """Options of a command that reads the chain for a hotkey."""
+        return (*self.network, "--wallet-path", str(self.wallet_path))
 
     async def sn37(self, *words: str) -> str:
         """Run ``sn37`` and return what it has written.
@@ -52,7 +56,7 @@ class Commands:
         with self.output(name).open("ab") as output:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "sn37.app.validator", *self.options),
+                *("-m", "sn37.app.validator", *self.chain, "--schedule", str(self.schedule)),
                 *("--wallet", name, "--state-dir", str(self.state(name)), *words),
                 env=self._environment(),
                 stdout=output,

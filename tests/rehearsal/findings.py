@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sn37.domain.ids import Hotkey
+from sn37.domain.reasons import Reason
 from sn37.domain.schedule.schedule import Schedule
-from tests.rehearsal.acts import FIRST, SECOND, Acts
+from tests.rehearsal.acts import Acts, Tell
 from tests.rehearsal.cast import EXPECTED, WINNER, Miner
 from tests.rehearsal.chain import weights_of
 from tests.rehearsal.surroundings import Surroundings
+
+RACED_OUT = Reason.RACED_OUT.value  # an honest model that is so much worse that it was stopped
 
 Round = Mapping[str, Any]  # of a validator's report
 
@@ -19,24 +22,32 @@ class NotAsExpected(Exception):
     """The rehearsal ended otherwise; the message has a line for each difference."""
 
 
-def require_as_expected(
-    acts: Acts, around: Surroundings, schedule: Schedule, tell: Callable[[str], None]
-) -> None:
+def require_agreement(acts: Acts, tell: Tell) -> None:
+    """Check that both validators have the same rounds, samples, crowns and weights.
+
+    Raises:
+        NotAsExpected: Something differs.
+    """
+    first, second = acts.reports()
+    _require_none(_disagreements(first, second))
+    tell(f"both validators agree on {len(first)} rounds")
+
+
+def require_as_expected(acts: Acts, around: Surroundings, schedule: Schedule, tell: Tell) -> None:
     """Compare both validators' reports and the weights on the chain with what the cast deserves.
 
     Raises:
         NotAsExpected: Something differs.
     """
-    reports = {name: acts.report(name) for name in (FIRST, SECOND)}
-    wrong = [
-        *_wrong_reasons(reports[FIRST], around.cast),
-        *_wrong_winners(reports[FIRST], around.cast),
-        *_disagreements(reports),
-        *_wrong_weights(around, schedule, reports),
-    ]
-    if wrong:
-        raise NotAsExpected("\n".join(wrong))
-    for found in reports[FIRST]:
+    first, second = acts.reports()
+    _require_none(
+        [
+            *_wrong_reasons(first, around.cast),
+            *_wrong_winners(first, around.cast),
+            *_wrong_weights(around, schedule, dict(zip(acts.names, (first, second), strict=True))),
+        ]
+    )
+    for found in first:
         winner = next(m.name for m in around.cast if m.hotkey == found["winner"])
         tell(
             f"competition {found['competition']}, round {found['sync_block']}: {winner}, "
@@ -45,26 +56,23 @@ def require_as_expected(
     tell(f"{len(EXPECTED)} attacks in each competition were refused, each for its own reason")
 
 
-def _wrong_reasons(rounds: list[Round], cast: tuple[Miner, ...]) -> list[str]:
+def _wrong_reasons(rounds: Sequence[Round], cast: tuple[Miner, ...]) -> list[str]:
     """Compare what became of every miner in the first round of its competition."""
     wrong: list[str] = []
     for miner in cast:
-        (*_, first) = sorted(
+        first = min(
             (r for r in rounds if r["competition"] == miner.competition),
-            key=lambda r: -r["sync_block"],
+            key=lambda r: r["sync_block"],
         )
         found = next((e for e in first["entries"] if e["hotkey"] == miner.hotkey), None)
-        wanted = None if miner.attack is None else EXPECTED[miner.attack].value
+        wanted = None if miner.attack is None else EXPECTED[miner.attack].value  # None: scored
         got = "absent" if found is None else found["reason"]
-        is_scored = found is not None and found["score"] is not None
-        if miner.attack is None and not is_scored:
-            wrong.append(f"{miner.name} was not scored: {got}")
-        if miner.attack is not None and (got != wanted or is_scored):
+        if got != wanted and not (miner.attack is None and got == RACED_OUT):
             wrong.append(f"{miner.name}: {got}, not {wanted}")
     return wrong
 
 
-def _wrong_winners(rounds: list[Round], cast: tuple[Miner, ...]) -> list[str]:
+def _wrong_winners(rounds: Sequence[Round], cast: tuple[Miner, ...]) -> list[str]:
     """Compare the holder of each crown with the miner that trained longest."""
     best = {m.competition: m.hotkey for m in cast if m.family == WINNER and m.attack is None}
     names = {m.hotkey: m.name for m in cast}
@@ -76,10 +84,15 @@ def _wrong_winners(rounds: list[Round], cast: tuple[Miner, ...]) -> list[str]:
     ]
 
 
-def _disagreements(reports: Mapping[str, list[Round]]) -> list[str]:
+def _require_none(wrong: Sequence[str]) -> None:
+    if wrong:
+        raise NotAsExpected("\n".join(wrong))
+
+
+def _disagreements(ours: Sequence[Round], theirs: Sequence[Round]) -> list[str]:
     """Compare the rounds of the second validator with the first one's."""
     first, second = (
-        {(r["competition"], r["sync_block"]): r for r in reports[name]} for name in (FIRST, SECOND)
+        {(r["competition"], r["sync_block"]): r for r in rounds} for rounds in (ours, theirs)
     )
     wrong = [] if first.keys() == second.keys() else [f"rounds {sorted(first)}, {sorted(second)}"]
     return wrong + [
@@ -91,7 +104,7 @@ def _disagreements(reports: Mapping[str, list[Round]]) -> list[str]:
 
 
 def _wrong_weights(
-    around: Surroundings, schedule: Schedule, reports: Mapping[str, list[Round]]
+    around: Surroundings, schedule: Schedule, reports: Mapping[str, Sequence[Round]]
 ) -> list[str]:
     """Compare the rows on the chain with what the validators report, and who is paid."""
     wrong: list[str] = []

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sn37.domain.round.state import ColdStart
+
 
 class Journal:
     """The events of one validator; ``look`` takes in what is new.
@@ -26,7 +28,7 @@ class Journal:
         self.sat_out: dict[tuple[int, int], str] = {}
         self.degraded: list[str] = []
         self.weighed: dict[int, str] = {}  # extrinsics, by sync block
-        self.warming = False
+        self.follows_receipts = False  # it has begun with another validator's rounds
 
     def look(self) -> None:
         for event in self._lines():
@@ -58,8 +60,8 @@ class Journal:
                 self.sat_out[_round(event["round"])] = f"{event['reason']}: {event['detail']}"
             case "WeightsSubmitted":
                 self.weighed[event["sync_block"]] = event["extrinsic"]
-            case "WarmingUp":
-                self.warming = bool(event["rounds_left"])
+            case "ColdStarted":
+                self.follows_receipts = event["beginning"]["way"] == ColdStart.RECEIPTS
             case "Degraded":
                 self.degraded.append(f"{event['what']}: {event['error']}")
 

@@ -13,7 +13,7 @@ from transformers.utils.logging import disable_progress_bar
 from sn37.adapters.simnet.miners import roster
 from sn37.adapters.simnet.miners.attackers import forge
 from sn37.domain.ids import Block, Digest
-from sn37.domain.submission.commitment import format_commitment
+from sn37.domain.submission.commitment import format_commitment, secure_hash
 from sn37.domain.submission.models import ModelRef
 from sn37.testing.tiny_models import save_model
 from tests.integration.hub.hub_models import committed
@@ -30,7 +30,7 @@ _WEIGHTS = "model.safetensors"
 def publish_models(hub: Hub, cast: Sequence[Miner], scratch: Path) -> Mapping[str, str]:
     """Publish every miner's repository; return the texts that they commit to, by name."""
     torch.set_num_threads(1)  # for models so small more only wait for each other
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     said: dict[str, str] = {}
     winners: dict[int, Path] = {}
     for miner in cast:
@@ -74,7 +74,8 @@ def _attack(hub: Hub, miner: Miner, attack: Attack, winner: Path, folder: Path) 
     if attack is not Attack.LIE:
         return text
     commit = hub.repositories[miner.repo].head
-    wrong = ModelRef(repo=miner.repo, revision=commit, secure_hash=Digest("A" * 43 + "="))
+    nothing = secure_hash(Digest("of other files"), miner.hotkey)
+    wrong = ModelRef(repo=miner.repo, revision=commit, secure_hash=nothing)
     return format_commitment(wrong, miner.competition)
 
 
@@ -106,4 +107,4 @@ def _train(folder: Path, miner: Miner, *, seed: int | None = None) -> None:
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.bfloat16().save_pretrained(folder)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from sn37.app.samples.pool_requests import live_tasks
@@ -15,7 +16,7 @@ from sn37.domain.schedule.schedule import Schedule
 from tests.rehearsal.journal import Journal
 from tests.support.rpc_node import RpcNode
 
-PATIENCE_S = 150.0  # for anything that a validator must do
+PATIENCE_S = 400.0  # for anything that a validator must do; a busy machine is slow
 LOOK_S = 0.02
 STEP = 24  # blocks at once where nothing happens
 PAUSE_S = 0.5  # before each block of a round that is being fetched or scored
@@ -106,11 +107,21 @@ class Pace:
         return all((rules.id, sync) in known for rules in self._schedule.at(sync))
 
     def _has_finished(self, journal: Journal) -> bool:
+        """True if the newest round is finished, and its weights are set if any are due."""
         done = journal.finished | set(journal.sat_out)
         sync = self._timing.sync_block(self._head)
-        is_weighed = journal.warming or sync in journal.weighed
         opened = {key for key in journal.opened if key[1] == sync}
-        return self._has_opened(journal) and opened <= done and (is_weighed or not opened)
+        if not (self._has_opened(journal) and opened <= done):
+            return False
+        return not opened or sync in journal.weighed or not self._is_warm(journal)
+
+    def _is_warm(self, journal: Journal) -> bool:
+        """True if a validator has judged enough rounds to set weights."""
+        judged = Counter(competition for competition, _ in journal.finished)
+        rules = self._schedule.at(self._head)
+        return journal.follows_receipts or all(
+            judged[r.id] >= self._schedule.warmup_rounds for r in rules
+        )
 
     def _is_done(self, journals: Sequence[Journal], sync: Block) -> bool:
         for journal in journals:

@@ -12,8 +12,8 @@ from tests.integration.dataset.wandb_server import HostedRun, Row, WandbHost
 from tests.rehearsal import texts
 from tests.support.substrate import a_keypair
 
-NUM_SIGNERS = 8  # of each subnet, with enough stake
-EVERY = timedelta(minutes=1)
+NUM_SIGNERS = 6  # of each subnet, with enough stake; the schedule asks for 5
+EVERY = timedelta(minutes=2)
 
 
 def signers(netuid: int) -> tuple[HotkeySigner, ...]:
@@ -24,24 +24,26 @@ def signers(netuid: int) -> tuple[HotkeySigner, ...]:
 def serve_runs(
     host: WandbHost, *, since: datetime, until: datetime, now: Callable[[], datetime]
 ) -> None:
-    """Serve both projects with a run of each signer, a row a minute from ``since`` to the present.
+    """Serve both projects with a run of each signer, which grows from ``since`` to the present.
 
     Args:
         until: No row is made after it.
         now: The chain's time.
     """
     count = int((until - since) / EVERY)
-    span = {"created_at": since - EVERY, "heartbeat_at": until}
     growing: list[tuple[HostedRun, list[Row]]] = []
+
+    def add(project: str, run_id: str, config: dict[str, JsonValue], rows: list[Row]) -> None:
+        run = HostedRun(id=run_id, config=config, created_at=since - EVERY, heartbeat_at=until)
+        host.projects.setdefault(project, []).append(run)
+        growing.append((run, rows))
+
     for place, signer in enumerate(signers(18)):
-        run = HostedRun(id=f"eighteen-{place}", config=_of_sn18(place, signer), **span)
-        growing.append((run, [_pair(place, n, since + n * EVERY) for n in range(count)]))
-    of_sn18 = [run for run, _ in growing]
+        pairs = [_pair(place, n, since + n * EVERY) for n in range(count)]
+        add(sn18_runs.PROJECT, f"eighteen-{place}", _of_sn18(place, signer), pairs)
     for place, signer in enumerate(signers(1)):
-        run = HostedRun(id=f"one-{place}", config=_of_sn1(place, signer), **span)
-        growing.append((run, [_choice(place, n, since + n * EVERY) for n in range(count)]))
-    host.projects[sn18_runs.PROJECT] = of_sn18
-    host.projects[sn1_runs.PROJECT] = [run for run, _ in growing[len(of_sn18) :]]
+        questions = [_choice(place, n, since + n * EVERY) for n in range(count)]
+        add(sn1_runs.PROJECT, f"one-{place}", _of_sn1(place, signer), questions)
 
     def grow(operation: str) -> None:
         written = max(0, int((now() - since) / EVERY))

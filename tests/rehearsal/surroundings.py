@@ -76,7 +76,7 @@ async def surroundings(
 
 
 def _variables(folder: Path, hub_url: str, wandb_url: str) -> Mapping[str, str]:
-    """Return the environment in which the real clients reach our hosts, and keep out of the home."""
+    """Return the variables by which the real clients reach our hosts and leave the home alone."""
     kept = {
         name: str(folder / "cache" / place)
         for name, place in (

@@ -9,7 +9,8 @@ LETTERS = "ABCD"
 
 def question(number: int) -> str:
     thing, place = _THINGS[number % len(_THINGS)], _PLACES[number % len(_PLACES)]
-    return f"There are {number} {thing} in {place}. How many {thing} are there with {_more(number)} more?"
+    more = _more(number)
+    return f"There are {number} {thing} in {place}. How many {thing} are there with {more} more?"
 
 
 def answer(number: int) -> str:

@@ -76,6 +76,18 @@ def test_it_is_shown_as_one_task_with_the_samples_of_each_source(tmp_path: Path)
     ]
 
 
+def test_a_level_for_each_source_is_shown_beside_it(tmp_path: Path) -> None:
+    levels = f"level = {{ feed = 0.5, pages = 0.75, quiz = 4 }}\n{MIXTURE}"
+    (rules,) = loaded(tmp_path, (MIXTURE, levels)).schedule.stages[0].competitions
+    assert [task.level for task in rules.tasks] == [0.5, 0.75, 4.0]
+    assert list(competition_lines(rules))[-4:] == [
+        "  1 x words: reference_loss, 100 samples of a mixture of 3 sources",
+        "      57 of feed (freshness live, rows at most 14400 s old), level 0.5",
+        "      29 of pages (freshness none), level 0.75",
+        "      14 of quiz (freshness none), level 4",
+    ]
+
+
 def test_a_single_mixture_is_not_said_to_lack_levels(tmp_path: Path) -> None:
     assert not any("no levels" in line for line in warnings(loaded(tmp_path).schedule))
 
@@ -93,6 +105,24 @@ def test_a_single_mixture_is_not_said_to_lack_levels(tmp_path: Path) -> None:
         ("quiz = 0.5", "quiz = '1'", 27, "expected a number, not '1'"),
         ("quiz = 0.5", "quizz = 1", 27, "source 'quizz' is not declared; declared: feed, pages"),
         (MIXTURE, f"source = 'feed'\n{MIXTURE}", 27, "source and mixture exclude each other"),
+        (
+            MIXTURE,
+            f"level = {{ feed = 1, pages = 2 }}\n{MIXTURE}",
+            27,
+            "task words: levels of feed, pages, but the mixture is of feed, pages, quiz; give each",
+        ),
+        (
+            MIXTURE,
+            f"level = {{ feed = 1, pages = 0, quiz = 1 }}\n{MIXTURE}",
+            27,
+            "level 0.0 must be positive",
+        ),
+        (
+            MIXTURE,
+            "level = { feed = 1 }\nsource = 'feed'",
+            27,
+            "task words: several levels are for a mixture; give one number",
+        ),
         (MIXTURE, "", 23, "task words: name its source, or several as a mixture"),
         ('name = "words"', 'name = "words/x"', 23, "task words/x: a name cannot contain '/'"),
         (

@@ -54,6 +54,11 @@ def test_the_shipped_preset_names_each_open_revision_once() -> None:
     assert FINNEY.count('revision = "main"') == 4
 
 
+async def test_the_base_of_a_schedule_is_pinned_and_not_what_differs_from_it() -> None:
+    with pytest.raises(CommandError, match=r"pin finney, which this schedule changes"):
+        await pin('base = "finney"\n', PINNABLE, model_commit)
+
+
 def test_a_schedule_that_is_pinned_is_not_refused() -> None:
     require_pinned(load_schedule("simnet", known_sources=None).schedule, "preset simnet")
 

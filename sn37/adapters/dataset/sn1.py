@@ -122,7 +122,12 @@ class RunQuestions:
 def build() -> DatasetPlugin:
     """Return the plug-in for the entry point."""
     return LivePlugin(
-        name="sn1", parameters=Sn1Parameters, connect=_connect, method=Method.MULTIPLE_CHOICE
+        name="sn1",
+        parameters=Sn1Parameters,
+        connect=_connect,
+        method=Method.MULTIPLE_CHOICE,
+        packages=("huggingface_hub", "pyarrow", "wandb"),
+        install="sn37[data]",
     )
 
 

@@ -37,6 +37,7 @@ def check(
     wallet_hotkey: options.WalletHotkey = None,
     wallet_path: options.WalletPath = None,
     state_dir: options.StateDir = None,
+    schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Check that a validator could run here, follow this network and set weights on it now.

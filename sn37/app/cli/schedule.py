@@ -183,6 +183,9 @@ def show(
     file: Annotated[str | None, typer.Argument(metavar="[FILE]", help=SCHEDULE_HELP)] = None,
     at: At = None,
     network: options.Network = None,
+    as_toml: Annotated[
+        bool, typer.Option("--toml", help="Print a commented file of the schedule to start from.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Print the competitions of all stages; by default of the network's preset."""
@@ -193,6 +196,13 @@ def show(
     if file is not None and network is not None:
         raise UsageError(f"{file} and --network {network} exclude each other: give one of them")
     loaded = _load(file or preset_of(network or "finney"), None)
+    if as_toml:
+        from sn37.app.schedule.toml_schedule import toml_of
+
+        if as_json or at is not None:
+            raise UsageError("--toml prints the whole schedule: leave out --json and --at")
+        typer.echo(toml_of(loaded), nl=False)
+        return
     schedule = loaded.schedule
     stages = {stage.from_block: stage.competitions for stage in schedule.stages}
     if at is not None:
@@ -214,7 +224,11 @@ def show(
     for block, competitions in stages.items():
         typer.echo(f"\n{'from' if at is None else 'at'} block {block}")
         for competition in competitions:
-            for line in competition_lines(competition):
+            first, *others = competition_lines(competition)
+            typer.echo(f"  {first}")
+            if (summary := loaded.summary_at(block, competition)) is not None:
+                typer.echo(f"    {summary}")
+            for line in others:
                 typer.echo(f"  {line}")
         if not competitions:
             typer.echo("  no competition runs")

@@ -71,7 +71,7 @@ class Complete:
     freshness: Freshness
     opened: str = ""  # type of the opened source
     left_random_alone: bool = True  # Python's global generator of random numbers
-    description: Description | None = None  # of a plug-in that was only imported, if it has one
+    description: Description | None = None  # if the plug-in has one
     pin: Pin | None = None  # of an order to pin; ``None`` if the plug-in cannot
 
 
@@ -241,11 +241,21 @@ def _description(told: Any) -> Description | None:
     match told:
         case None:
             return None
-        case {"method": str(method), "parameters": list(parameters)} if (
+        case {
+            "method": str(method),
+            "parameters": list(parameters),
+            "packages": list(packages),
+            "install": str(install),
+        } if (
             len(parameters) <= MAX_PARAMETERS
+            and len(packages) <= MAX_PARAMETERS
+            and all(type(name) is str and name.isidentifier() for name in packages)
         ):
             return Description(
-                method=Method(method), parameters=tuple(map(_parameter_description, parameters))
+                method=Method(method),
+                parameters=tuple(map(_parameter_description, parameters)),
+                packages=tuple(map(_message, packages)),
+                install=_message(install),
             )
     raise ValueError("a description without its fields")
 

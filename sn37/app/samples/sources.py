@@ -93,8 +93,8 @@ class Sources:
             return (await plugin.ask(order, self._calls)).complete.pin
         return await plugin.pin(source.parameters) if isinstance(plugin, Pinnable) else None
 
-    async def open(self, source: Source) -> None:
-        """Open a source, to find errors before the first round.
+    async def open(self, source: Source) -> Description | None:
+        """Open a source, to find errors before the first round; return what its plug-in says.
 
         Raises:
             LookupError: The plug-in is missing, or cannot be imported.
@@ -103,9 +103,10 @@ class Sources:
         """
         plugin = self._find(source.name)
         if isinstance(plugin, InstalledPlugin):
-            await plugin.ask(Order(name=source.name, source=source), self._calls)
-        else:
-            open_source(plugin, source)
+            opened = await plugin.ask(Order(name=source.name, source=source), self._calls)
+            return opened.complete.description
+        open_source(plugin, source)
+        return plugin.describe() if isinstance(plugin, Described) else None
 
     async def freshness(self, name: str) -> Freshness:
         """Return the kind of a source.

@@ -10,7 +10,7 @@ from sn37.domain.round.leverage import MAX_ROUNDS, leverages, undecided
 from sn37.domain.schedule.competition import Competition, Freshness, Source, Task
 from sn37.domain.schedule.epsilon import Epsilon, LinearEpsilon
 from sn37.domain.schedule.methods import not_scored
-from sn37.domain.schedule.mixture import by_whole, wholes
+from sn37.domain.schedule.mixture import by_whole, have_one_level, wholes
 from sn37.domain.schedule.schedule import Schedule
 
 SMALLEST_EPSILON = 0.005  # below it a copy that is better by a quarter per cent could win
@@ -121,17 +121,15 @@ def competition_lines(competition: Competition) -> Iterator[str]:
             f"from the others are replaced, from a reserve of {base.reserve:.0%} of the sample"
         )
     for name, parts in by_whole(competition.tasks).items():
-        whole = wholes(parts)[0]
-        first = (
+        whole, has_one_level = wholes(parts)[0], have_one_level(parts)
+        of = _source(whole.source) if len(parts) == 1 else f"a mixture of {len(parts)} sources"
+        yield (
             f"  {whole.weight:g} x {name}: {whole.method.value}, {whole.num_samples} samples "
-            f"of {{}}{_level(whole)}"
+            f"of {of}{_level(whole) if has_one_level else ''}"
         )
-        if len(parts) == 1:
-            yield first.format(_source(whole.source))
-            continue
-        yield first.format(f"a mixture of {len(parts)} sources")
-        for part in parts:
-            yield f"      {part.num_samples} of {_source(part.source)}"
+        for part in parts if len(parts) > 1 else ():
+            level = "" if has_one_level else _level(part)
+            yield f"      {part.num_samples} of {_source(part.source)}{level}"
 
 
 def _source(source: Source) -> str:

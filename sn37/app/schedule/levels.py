@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sn37.domain.ids import Block, CompetitionId, TaskName
 from sn37.domain.round.evidence import exact_sum
 from sn37.domain.round.state import RoundResult, ValidatorState
 from sn37.domain.schedule.competition import Task
-from sn37.domain.schedule.mixture import by_whole
+from sn37.domain.schedule.mixture import by_whole, have_one_level
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS, Schedule
 
 DIGITS = 3  # of a level; a day's rounds do not determine more
@@ -47,7 +47,7 @@ def propose_levels(state: ValidatorState, schedule: Schedule) -> tuple[ProposedL
         if scored:
             levels = {
                 name: _rounded(exact_sum(_mean(parts, s) for s in scored) / len(scored))
-                for name, parts in by_whole(competition.tasks).items()
+                for name, parts in _with_levels(competition.tasks)
                 if all(part.name in s for s in scored for part in parts)
             }
             found.append(
@@ -65,6 +65,15 @@ def propose_levels(state: ValidatorState, schedule: Schedule) -> tuple[ProposedL
 def _of_champion(round_: RoundResult) -> Mapping[TaskName, float]:
     row = next((e for e in round_.entries if e.key == round_.champion), None)
     return {t.task: t.raw for t in row.tasks} if row is not None else {}
+
+
+def _with_levels(tasks: Sequence[Task]) -> Iterator[tuple[TaskName, tuple[Task, ...]]]:
+    """Yield all that has a level of its own: tasks, mixtures, or the parts of one, by name."""
+    for name, parts in by_whole(tasks).items():
+        if have_one_level(parts):
+            yield name, parts
+        else:
+            yield from ((part.name, (part,)) for part in parts)
 
 
 def _mean(parts: Sequence[Task], losses: Mapping[TaskName, float]) -> float:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import ValidationError
 
@@ -22,9 +23,9 @@ from sn37.app.config.toml_tables import explain, keys_of
 from sn37.app.schedule.overlay import Overlaid, WrongBase, with_base
 from sn37.app.schedule.tables import CompetitionTable, ScheduleTable
 from sn37.domain.canonical import as_json, canonical_digest
-from sn37.domain.ids import Digest
+from sn37.domain.ids import Block, CompetitionId, Digest
 from sn37.domain.schedule.broken_rule import BrokenRule
-from sn37.domain.schedule.competition import Source
+from sn37.domain.schedule.competition import Competition, Source
 from sn37.domain.schedule.schedule import Schedule, Stage
 from sn37.wrong_values import shown
 
@@ -43,6 +44,14 @@ class LoadedSchedule:
     schedule: Schedule
     fingerprint: Digest  # hex sha256 of the canonical JSON of the schedule
     origin: str  # file, or name of the preset
+    # Sentences for people by first block of the stage and competition. They decide nothing, so the
+    # fingerprint does not cover them (decision 67).
+    summaries: Mapping[tuple[Block, CompetitionId], str] = field(default_factory=dict)
+
+    def summary_at(self, block: Block, competition: Competition) -> str | None:
+        """Return the sentence on a competition that runs at a block, if it has one."""
+        starts = [s.from_block for s in self.schedule.stages if s.from_block <= block]
+        return self.summaries.get((max(starts), competition.id)) if starts else None
 
 
 def preset_of(network: str) -> str:
@@ -78,7 +87,10 @@ def load_schedule(
     reader = _Reader(origin=origin, text=text, folder=Path(source).parent)
     schedule = reader.read(known_sources, template_problem)
     return LoadedSchedule(
-        schedule=schedule, fingerprint=canonical_digest(as_json(schedule)), origin=origin
+        schedule=schedule,
+        fingerprint=canonical_digest(as_json(schedule)),
+        origin=origin,
+        summaries=MappingProxyType(reader.summaries),
     )
 
 
@@ -112,6 +124,7 @@ class _Reader:
         self._text = text
         self._folder = folder
         self._read = Overlaid({}, {})
+        self.summaries: dict[tuple[Block, CompetitionId], str] = {}
 
     def read(
         self, known_sources: Collection[str] | None, template_problem: TemplateProblem | None
@@ -139,6 +152,11 @@ class _Reader:
         for index, stage in enumerate(table.stages):
             with self._located(("stages", index)):
                 stages.append(stage.value(table.competitions, sources))
+            for name in stage.shares:
+                competition = table.competitions[name]
+                if competition.summary is not None:
+                    key = Block(stage.from_block), CompetitionId(competition.id)
+                    self.summaries[key] = competition.summary
         with self._located(("timing",)):
             table.timing.value()
         with self._located(()):

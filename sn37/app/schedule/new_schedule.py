@@ -14,6 +14,7 @@ from sn37.domain.schedule.methods import SCORED_METHODS, Method, not_scored
 from sn37.ports.dataset import Description, ParameterDescription
 
 DELAY_BLOCKS = 1200  # of simnet: 4 hours
+MAX_NEW_TOKENS = 128  # of generated answers; simnet's models read 512 tokens
 MAX_AGE_S = 14_400  # of live rows; data is always younger than the models
 
 _COMPETITION = f"""\
@@ -22,6 +23,7 @@ _COMPETITION = f"""\
 [competitions.trial]
 id = 2
 name = "TRIAL"
+summary = "A trial of one data source." # for people
 delay_blocks = {DELAY_BLOCKS} # between a commitment and its first round
 timeout_s = 30 # for scoring one model
 epsilon = {{ start = 0.02, stop = 0.005, decay_blocks = 7200 }} # margin of a challenger
@@ -93,8 +95,6 @@ def method_for(source: NewSource, wanted: Method | None) -> Method:
         CommandError: This version cannot score it.
     """
     usual = source.description.method if source.description else Method.REFERENCE_LOSS
-    if usual is Method.MULTIPLE_CHOICE and not_scored(usual):
-        usual = Method.REFERENCE_LOSS  # of the right option's text
     method = wanted or usual
     if why := not_scored(method):
         raise CommandError(f"data set {source.name}: {why}; choose one with --method")
@@ -138,6 +138,8 @@ def _lines(source: NewSource, method: Method, num_samples: int, file: str) -> It
     yield f"method = {value_text(method.value)}"
     yield "weight = 1.0"
     yield f"num_samples = {num_samples}"
+    if method.traits.is_generated:
+        yield f"max_new_tokens = {MAX_NEW_TOKENS} # of an answer"
     yield ""
     yield "[[stages]]"
     yield "from_block = 0"

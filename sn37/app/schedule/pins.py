@@ -90,10 +90,13 @@ async def pin(
         model_commit: Returns the commit of a model's repository that a branch has today.
 
     Raises:
-        CommandError: A data set is missing or cannot be pinned, or the text cannot be changed.
+        CommandError: A data set is missing or cannot be pinned, the text cannot be changed, or it
+            only holds what differs from another schedule.
         DatasetUnavailable, StoreUnavailable: A host does not answer.
     """
     table = toml_files.parse(text)
+    if "base" in table:
+        raise CommandError(f"pin {table['base']}, which this schedule changes, and name the result")
     found: list[Pinned] = []
     for where, tokenizer in _tables(table, "competitions", "tokenizer"):
         revision = str(tokenizer["revision"])

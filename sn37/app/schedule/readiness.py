@@ -7,6 +7,7 @@ these same checks, so that all of them say the same about a fault.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from importlib.util import find_spec
 
 from sn37.app.errors import CommandError
 from sn37.app.schedule.pins import is_commit, revision_of
@@ -14,10 +15,12 @@ from sn37.domain.check_line import Check, Grade
 from sn37.domain.schedule.competition import Source, Task, TokenizerRef
 from sn37.domain.schedule.methods import not_scored
 from sn37.domain.schedule.schedule import Schedule
+from sn37.ports.dataset import Description
 from sn37.ports.errors import DatasetUnavailable
 
-# Opens a source; raises ``LookupError``, ``ValueError`` or ``DatasetUnavailable``.
-OpenSource = Callable[[Source], Awaitable[object]]
+# Opens a source and returns what its plug-in says of it; raises ``LookupError``, ``ValueError`` or
+# ``DatasetUnavailable``.
+OpenSource = Callable[[Source], Awaitable[Description | None]]
 
 PIN = "write today's commits with sn37 schedule pin"
 
@@ -93,13 +96,18 @@ async def _source(source: Source, open_source: OpenSource, installed: Collection
     if (revision := revision_of(source)) is not None and not is_commit(revision):
         return _failed(source, _can_move(revision), PIN)
     try:
-        await open_source(source)
+        description = await open_source(source)
     except LookupError as error:
         return _failed(source, str(error.args[0]), "repair the installation of its package")
     except ValueError as error:
         return _failed(source, str(error), f"correct sources.{source.name}, or its plug-in")
     except DatasetUnavailable as error:
         return _failed(source, str(error), f"find the cause with sn37 data check {source.name}")
+    packages = () if description is None else description.packages
+    if lacking := [name for name in packages if find_spec(name) is None]:
+        detail = f"needs {', '.join(lacking)}, which is not installed"
+        what = description.install if description else ""
+        return _failed(source, detail, f"run pip install '{what or ' '.join(lacking)}'")
     return Check(name=_name(source), grade=Grade.OK, detail="installed, takes its parameters")
 
 

@@ -19,15 +19,17 @@ from sn37.app.config.settings import Settings, require_wallet
 from sn37.app.errors import CommandError
 from sn37.app.rounds.report import report, write_report
 from sn37.app.samples.plugins import SIMNET_SOURCE
+from sn37.app.schedule.load import LoadedSchedule, load_schedule, preset_of
 from sn37.app.schedule.lookup import rules_of_network
 from sn37.app.schedule.readiness import sources_of
 from sn37.app.supervision.memory_tuning import keep_heaps_small, look_less_often
 from sn37.app.supervision.stop_signals import Stopped, StopRequest
 from sn37.app.supervision.supervisor import Actor
 from sn37.app.wiring.container import Container
+from sn37.app.wiring.leaderboard_process import leaderboard_beside
 from sn37.app.wiring.networks import open_network
 from sn37.app.wiring.start_checks import require_checks
-from sn37.domain.events import Cautioned, WorkersConfined
+from sn37.domain.events import Cautioned, LeaderboardServed, WorkersConfined
 from sn37.domain.round.state import ValidatorState
 from sn37.domain.weights.standings import standings
 from sn37.ports.errors import PortError
@@ -91,6 +93,13 @@ async def _live(container: Container) -> None:
         folders.require_folders(container.settings().cold_start_from, "--cold-start-from")
     _require_same_schedule(container)
     await _confine_workers(container)
+    with leaderboard_beside(container.settings()) as address:
+        if address is not None:
+            container.sink().emit(LeaderboardServed(address=address))
+        await _follow(container)
+
+
+async def _follow(container: Container) -> None:
     async with _network(container):
         await _require_simnets_source(container)
         _emit_cautions(container)
@@ -118,7 +127,7 @@ async def _network(container: Container) -> AsyncIterator[None]:
 
 
 def _emit_cautions(container: Container) -> None:
-    for caution in cautions(container.settings()):
+    for caution in cautions(container.settings(), container.loaded()):
         container.sink().emit(caution)
 
 
@@ -133,8 +142,17 @@ def _actors(container: Container) -> Mapping[str, Actor]:
     return actors
 
 
-def cautions(settings: Settings) -> Iterator[Cautioned]:
+def cautions(settings: Settings, loaded: LoadedSchedule) -> Iterator[Cautioned]:
     """Yield what an operator should know about a run before it begins."""
+    if settings.schedule is not None and not settings.is_simnet:
+        preset = preset_of(settings.network)
+        shipped = load_schedule(preset, known_sources=None).fingerprint
+        if loaded.fingerprint != shipped:
+            advice = (
+                f"{loaded.origin} has the fingerprint {loaded.fingerprint[:16]}, the preset "
+                f"{preset} {shipped[:16]}: validators with the preset judge differently"
+            )
+            yield Cautioned(what="schedule", advice=advice)
     if settings.offline:
         yield Cautioned(what="offline", advice="this run follows and scores, but sends no weights")
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sn37.domain.canonical import ADDED_LATER
 from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, Digest, TaskName
 from sn37.domain.schedule.broken_rule import BrokenRule
 from sn37.domain.schedule.epsilon import Epsilon
@@ -25,7 +26,7 @@ MIN_DEVIATIONS = 4.0
 FLOOR_BITS_PER_BYTE = 0.02
 FLOOR_NATS_PER_TOKEN = 0.05
 
-# Of one generated answer. Longer ones would take hours to generate on a CPU.
+# Tokens of one generated answer. Longer ones would take hours to generate on a CPU.
 MOST_NEW_TOKENS = 4096
 MOST_STOP_TEXTS, LONGEST_STOP_TEXT = 16, 100
 
@@ -100,7 +101,7 @@ class Task:
     # stage. With levels, weights are shares of the score. None takes the normalisation's scale.
     level: float | None = None
     # The longest answer of a method whose answers are generated.
-    max_new_tokens: int | None = None
+    max_new_tokens: int | None = field(default=None, metadata=ADDED_LATER)
 
     @property
     def unit(self) -> float:
@@ -209,7 +210,8 @@ class Competition:
     floor: float = FLOOR_BITS_PER_BYTE
     # Rows whose loss under this model is far from the others' are left out, see ``screening``.
     base_model: BaseModelRef | None = None
-    stop: tuple[str, ...] = ()  # texts that end a generated answer
+    # Texts that end a generated answer.
+    stop: tuple[str, ...] = field(default=(), metadata=ADDED_LATER)
 
     def screens(self, task: Task) -> bool:
         """True if the base model screens the rows of a task.

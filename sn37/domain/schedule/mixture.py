@@ -1,10 +1,10 @@
 """Mixtures: a task whose samples come from several sources, each with a fixed share of them.
 
-In a schedule a mixture is one task with one weight, level and method. It becomes one task for each
-of its sources, named ``mixture/source``. So each part has its own seed, pool, window, signers and
-record, and none of these changes when a part is added. The parts have the mixture's level and
-weights in proportion to their counts: the score is that of all samples together.
-docs/decisions/0069 says why.
+In a schedule a mixture is one task with one weight and method. It becomes one task for each of its
+sources, named ``mixture/source``. So each part has its own seed, pool, window, signers and record,
+and none of these changes when a part is added. Weights of parts are in proportion to their counts.
+With one level the score is the mean loss of all samples together; with a level for each source the
+weights are shares of the score. docs/decisions/0069 says why.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ from sn37.domain.schedule.competition import Source, Task
 BETWEEN = "/"  # between the mixture's name and the source's
 
 
-def mixed(whole: Task, parts: Sequence[tuple[Source, float]]) -> tuple[Task, ...]:
+def mixed(
+    whole: Task,
+    parts: Sequence[tuple[Source, float]],
+    levels: Mapping[str, float] | None = None,
+) -> tuple[Task, ...]:
     """Return the tasks of a mixture, one for each source, in the given order.
 
     Args:
         whole: The mixture as one task. Its source is not used.
         parts: Sources with weights. Weights that sum to the number of samples are the counts.
+        levels: By the name of each source; ``None``: all have the level of the whole.
 
     Raises:
         BrokenRule: A weight is not positive, or a part would have no sample.
@@ -51,6 +56,7 @@ def mixed(whole: Task, parts: Sequence[tuple[Source, float]]) -> tuple[Task, ...
             source=source,
             num_samples=count,
             weight=float(_exact(whole.weight) * count / whole.num_samples),
+            level=whole.level if levels is None else levels[source.name],
         )
         for (source, _), count in zip(parts, counts, strict=True)
     )
@@ -87,7 +93,10 @@ def by_whole(tasks: Sequence[Task]) -> Mapping[TaskName, tuple[Task, ...]]:
 
 
 def wholes(tasks: Sequence[Task]) -> tuple[Task, ...]:
-    """Return the tasks with the parts of each mixture as one, whose source is the first part's."""
+    """Return the tasks with the parts of each mixture as one.
+
+    Its source and level are the first part's.
+    """
     return tuple(
         parts[0]
         if len(parts) == 1
@@ -99,6 +108,11 @@ def wholes(tasks: Sequence[Task]) -> tuple[Task, ...]:
         )
         for name, parts in by_whole(tasks).items()
     )
+
+
+def have_one_level(parts: Sequence[Task]) -> bool:
+    """True if the parts of a mixture share a level, or have none."""
+    return len({part.level for part in parts}) == 1
 
 
 def _exact(number: float) -> Fraction:

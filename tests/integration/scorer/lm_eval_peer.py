@@ -19,15 +19,21 @@ Json = Any  # what json.loads returns
 
 PACKAGES = Path(sys.prefix) / "lm-eval"
 TEXTS = {
-    "task": "texts",
     "output_type": "loglikelihood_rolling",
     "doc_to_text": "",
     "doc_to_target": "{{text}}",
     "metric_list": [{"metric": "bits_per_byte"}],
 }
+CHOICES = {
+    "output_type": "multiple_choice",
+    "doc_to_text": "{{context}}",
+    "doc_to_choice": "{{answers}}",
+    "doc_to_target": "ours",
+    "target_delimiter": "",
+}
 
 
-def asked(request: Mapping[str, Json], scratch: Path) -> Mapping[str, Json]:
+def ask(request: Mapping[str, Json], scratch: Path) -> Mapping[str, Json]:
     """Return what the harness says of a model, asked in a process of its own without a network.
 
     Args:

@@ -338,6 +338,8 @@ PARAMETER = ParameterDescription(
             description=Description(
                 method=Method.MULTIPLE_CHOICE,
                 parameters=(PARAMETER, replace(PARAMETER, default=None, is_required=True)),
+                packages=("wandb", "pyarrow"),
+                install="sn37[data]",
             ),
         ),
         Complete(freshness=Freshness.NONE, pin=Pin(parameters={"revision": "c"}, told="2 files")),
@@ -358,20 +360,25 @@ def spoilt(**changes: object) -> bytes:
     return json.dumps(told).encode()
 
 
+def described(**changes: object) -> dict[str, object]:
+    usual = {"method": "text_loss", "parameters": [], "packages": [], "install": ""}
+    return usual | changes
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"description": 3},
-        {"description": {"method": "guess", "parameters": []}},
-        {"description": {"method": "text_loss", "parameters": [{"name": "size"}]}},
-        {"description": {"method": "text_loss", "parameters": [{}] * 1001}},
+        {"description": described(method="guess")},
+        {"description": described(parameters=[{"name": "size"}])},
+        {"description": described(parameters=[{}] * 1001)},
+        {"description": described(packages=["os.path"])},
+        {"description": described(packages=[3])},
+        {"description": described(install=None)},
         {
-            "description": {
-                "method": "text_loss",
-                "parameters": [
-                    {"name": "a", "takes": "b", "is_required": False, "default": {"c": 1}}
-                ],
-            }
+            "description": described(
+                parameters=[{"name": "a", "takes": "b", "is_required": False, "default": {"c": 1}}]
+            )
         },
         {"pin": "c"},
         {"pin": {"parameters": {"revision": 3}, "told": "x"}},

@@ -18,12 +18,13 @@ from sn37.app.schedule.load import load_schedule
 from sn37.app.schedule.new_schedule import NewSource, method_for, method_named, new_schedule
 from sn37.dataset_plugin import LivePlugin, Parameters, StaticPlugin
 from sn37.domain.ids import Block
+from sn37.domain.round.leverage import undecided
 from sn37.domain.schedule.competition import Freshness, ParameterValue
 from sn37.domain.schedule.methods import SCORED_METHODS, Method
 from sn37.ports.dataset import DatasetPlugin, Description, ParameterDescription
 from sn37.testing.fakes import FakeLiveDataset, FakePlugin, FakeStaticDataset
 
-OURS = ("word_sorting", "brackets", "arithmetic", "list_reasoning", "sn1", "sn18")
+OURS = ("word_sorting", "brackets", "arithmetic", "list_reasoning")  # without a client
 
 
 class Wanted(Parameters):
@@ -112,9 +113,7 @@ async def test_a_comment_can_be_made_a_parameter() -> None:
 
 async def test_a_source_of_choices_is_scored_by_its_usual_method_or_the_wanted_one() -> None:
     source = await described(CHOICES, url="x")
-    usual = Method.MULTIPLE_CHOICE
-    expected = usual if usual.traits.is_scored else Method.REFERENCE_LOSS
-    assert method_for(source, None) is expected
+    assert method_for(source, None) is Method.MULTIPLE_CHOICE
     assert method_for(source, Method.TEXT_LOSS) is Method.TEXT_LOSS
 
 
@@ -171,8 +170,7 @@ def test_a_file_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_method_that_cannot_be_scored_asks_for_another() -> None:
-    unscored = [m for m in Method if m not in SCORED_METHODS and m is not Method.MULTIPLE_CHOICE]
-    for method in unscored:
+    for method in set(Method) - SCORED_METHODS:
         source = NewSource(
             name="x",
             freshness=Freshness.NONE,
@@ -182,6 +180,21 @@ def test_a_method_that_cannot_be_scored_asks_for_another() -> None:
         with pytest.raises(CommandError, match="choose one with --method"):
             method_for(source, None)
     assert method_named("text_loss") is Method.TEXT_LOSS
+
+
+@pytest.mark.parametrize("method", Method)
+def test_a_schedule_for_every_method_can_be_read(method: Method, tmp_path: Path) -> None:
+    source = NewSource(
+        name="quiz",
+        freshness=Freshness.NONE,
+        description=Description(method=method),
+        parameters={},
+    )
+    file = tmp_path / "mine.toml"
+    file.write_text(new_schedule(source, method, num_samples=100, file=str(file)))
+    (competition,) = load_schedule(file, known_sources=None).schedule.at(Block(1800))
+    assert [task.method for task in competition.tasks] == [method]
+    assert undecided(competition) == ()
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)

@@ -18,9 +18,11 @@ from sn37.app.samples.sources import Sources
 from sn37.app.schedule.load import load_schedule, read_schedule
 from sn37.app.schedule.readiness import require_ready, schedule_checks, sources_of
 from sn37.app.wiring import validator_run
+from sn37.dataset_plugin import NoParameters, StaticPlugin
 from sn37.domain.check_line import Check, Grade
 from sn37.domain.schedule.competition import Freshness, Source
 from sn37.domain.schedule.schedule import Schedule
+from sn37.ports.dataset import DatasetPlugin, Description
 from sn37.ports.errors import DatasetUnavailable
 from sn37.testing.builders import a_competition, a_schedule, a_source, a_stage, a_task
 from sn37.testing.fakes import FakeLiveDataset, FakePlugin, FakeStaticDataset
@@ -30,15 +32,15 @@ COMMIT = "c" * 40
 
 async def checks(
     schedule: Schedule,
-    plugin: FakePlugin | None = None,
+    plugin: DatasetPlugin | None = None,
     *,
     fault: Exception | None = None,
     simulated: Sequence[str] = (),
 ) -> list[Check]:
-    async def open_source(source: Source) -> None:
+    async def open_source(source: Source) -> Description | None:
         if fault is not None:
             raise fault
-        await Sources(lambda _: plugin or FakePlugin()).open(source)
+        return await Sources(lambda _: plugin or FakePlugin()).open(source)
 
     found = schedule_checks(schedule, open_source, installed={"pages", "feed"}, simulated=simulated)
     return [check async for check in found]
@@ -75,6 +77,27 @@ async def test_everything_that_is_missing_is_found_at_once_with_its_remedy() -> 
         require_ready(found, "rules.toml")
     assert str(caught.value) == f"rules.toml: 3 of {len(found)} checks failed:"
     assert caught.value.lines == tuple(c.line for c in found[:3])
+
+
+@pytest.mark.parametrize(
+    ("install", "remedy"), [("sn37[data]", "sn37[data]"), ("", "no_such_one no_such_other")]
+)
+async def test_a_package_that_reading_needs_is_missed_before_the_first_round(
+    install: str, remedy: str
+) -> None:
+    plugin = StaticPlugin(
+        name="pages",
+        parameters=NoParameters,
+        connect=lambda _: FakeStaticDataset(),
+        packages=("json", "no_such_one", "no_such_other"),
+        install=install,
+    )
+    (found, _) = await checks(drawing_from(a_source("pages")), plugin)
+    assert (found.grade, found.detail, found.remedy) == (
+        Grade.FAILED,
+        "needs no_such_one, no_such_other, which is not installed",
+        f"run pip install '{remedy}'",
+    )
 
 
 async def test_a_pinned_revision_is_opened() -> None:

@@ -14,13 +14,20 @@ from hypothesis import strategies as st
 from sn37.app.schedule.levels import propose_levels
 from sn37.domain.data.batches import BLOCK_SAMPLES, SampleBlock, interleave
 from sn37.domain.data.sampling import draw, seed_of
-from sn37.domain.ids import Block, CompetitionId, Netuid, TaskName
+from sn37.domain.ids import CompetitionId, Netuid, TaskName
 from sn37.domain.round.evidence import task_scores, total_score, weigh
 from sn37.domain.round.leverage import leverages
 from sn37.domain.round.state import TaskScore, ValidatorState
 from sn37.domain.schedule.broken_rule import BrokenRule
 from sn37.domain.schedule.competition import Competition, Task
-from sn37.domain.schedule.mixture import by_whole, counts_of, mixed, whole_of, wholes
+from sn37.domain.schedule.mixture import (
+    by_whole,
+    counts_of,
+    have_one_level,
+    mixed,
+    whole_of,
+    wholes,
+)
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.testing.builders import (
     a_block_ref,
@@ -51,9 +58,10 @@ def a_mixture(
     num_samples: int = 100,
     weight: float = 1.0,
     level: float | None = None,
+    levels: dict[str, float] | None = None,
 ) -> tuple[Task, ...]:
     whole = replace(a_task("mix", num_samples=num_samples, weight=weight), level=level)
-    return mixed(whole, [(a_source(name), w) for name, w in weights.items()])
+    return mixed(whole, [(a_source(name), w) for name, w in weights.items()], levels)
 
 
 # Counts
@@ -135,6 +143,24 @@ def test_the_parts_of_a_mixture_can_be_seen_as_one_task_again() -> None:
     assert (whole.name, whole.num_samples) == ("mix", 100)
     assert whole.weight == pytest.approx(0.7)
     assert [whole_of(t.name) for t in tasks] == ["mix", "mix", "mix", "alone"]
+
+
+def test_with_a_level_for_each_source_weights_are_shares_of_the_score() -> None:
+    parts = a_mixture({"a": 3, "b": 1}, levels={"a": 0.5, "b": 4.0})
+    rules = a_competition(tasks=parts)
+    blocks = [
+        BlockLosses(
+            block=block,
+            losses=(0.5 if block.task == "mix/a" else 4.0,) * (block.stop - block.first),
+            tokens=1,
+            seconds=0.0,
+        )
+        for block in interleave(tuple((t.name, t.num_samples) for t in parts))
+    ]
+    found = {score.task: score.weighted for score in task_scores(blocks, rules)}
+    assert found == pytest.approx({"mix/a": 0.75, "mix/b": 0.25})
+    assert not have_one_level(parts)
+    assert have_one_level(a_mixture({"a": 1, "b": 1}))
 
 
 # Score: that of all samples of the mixture together
@@ -279,9 +305,16 @@ def test_a_competition_of_one_mixture_needs_no_level() -> None:
     assert leverages(a_competition(tasks=a_mixture({"a": 1, "b": 1})))
 
 
-def test_one_level_is_proposed_for_a_mixture_the_mean_loss_of_all_its_samples() -> None:
-    rules = a_competition(tasks=a_mixture({"a": 3, "b": 1}, num_samples=100))
-    champion = an_entry_key("champion")
+@pytest.mark.parametrize(
+    ("levels", "proposed"),
+    [(None, {"mix": 1.5}), ({"a": 0.9, "b": 2.0}, {"mix/a": 1.0, "mix/b": 3.0})],
+)
+def test_the_level_of_a_mixture_is_proposed_as_it_has_them(
+    levels: dict[str, float] | None, proposed: dict[str, float]
+) -> None:
+    """One: the mean loss of all its samples; or one for each part."""
+    tasks = a_mixture({"a": 3, "b": 1}, num_samples=100, levels=levels)
+    rules, champion = a_competition(tasks=tasks), an_entry_key("champion")
     scores = (
         TaskScore(task=TaskName("mix/a"), raw=1.0, normalized=1.0, weighted=0.75),
         TaskScore(task=TaskName("mix/b"), raw=3.0, normalized=3.0, weighted=0.75),
@@ -292,5 +325,5 @@ def test_one_level_is_proposed_for_a_mixture_the_mean_loss_of_all_its_samples() 
         champion=champion,
     )
     state = ValidatorState(rounds={CompetitionId(1): (result,)})
-    (proposed,) = propose_levels(state, a_schedule(a_stage(rules, from_block=Block(0))))
-    assert proposed.levels == {"mix": 1.5}
+    (found,) = propose_levels(state, a_schedule(a_stage(rules, from_block=0)))
+    assert found.levels == proposed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -90,7 +90,8 @@ class HubRowsPlugin:
 
     def describe(self) -> Description:
         """See ``Described`` of the port."""
-        return described(self.parameters, self.method)
+        found = described(self.parameters, self.method)
+        return replace(found, packages=("huggingface_hub", "pyarrow"), install="sn37[data]")
 
     async def pin(self, parameters: Mapping[str, ParameterValue]) -> Pin:
         """See the port. The manifest is kept, so the next draw does not make it again."""
