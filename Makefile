@@ -8,6 +8,7 @@ LM_EVAL := lm_eval colorama datasets dill lxml multiprocess pandas portalocker s
 EXAMPLE := examples/sn1_style_dataset
 SIMNET_STATE ?= simnet-state
 SIMNET_JSON ?= $(SIMNET_STATE)/report.json
+SIMNET_PAGES ?= 127.0.0.1:0
 MINING_DEMO ?= mining-demo
 REHEARSAL ?= rehearsal
 SOAK_STATE ?= $(SIMNET_STATE)-soak
@@ -18,7 +19,8 @@ SOAK_KILLS ?= 200
 SOAK_STORMS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help venv simnet mining-demo rehearsal soak bench test lint unit integration faults format clean
+.PHONY: help venv simnet mining-demo rehearsal soak bench test lint unit integration browser \
+  faults format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -33,7 +35,7 @@ venv: $(VENV)/.ready ## make ./.venv with everything in it, when missing or out 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[validator,train,dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[validator,train,leaderboard,dev]"
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade \
 	  --target $(VENV)/if-verifiable if-verifiable==0.1.2
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade -c constraints.txt \
@@ -42,14 +44,14 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 simnet: venv ## run the whole network on this machine, two rounds of each competition
 	$(BIN)/python -m sn37.app.validator --network simnet --rounds 2 \
-	  --state-dir $(SIMNET_STATE) --json $(SIMNET_JSON)
+	  --state-dir $(SIMNET_STATE) --json $(SIMNET_JSON) --leaderboard $(SIMNET_PAGES)
 
 mining-demo: venv ## a new miner on simnet: takes the champion, trains, publishes, is crowned
 	$(BIN)/python examples/mining_demo.py --folder $(MINING_DEMO)
 
 rehearsal: venv ## the preset for finney with a chain, a hub and a wandb of our own, every stage
 	rm -rf $(REHEARSAL)
-	$(BIN)/python -m tests.rehearsal --folder $(REHEARSAL)
+	$(BIN)/python -m tests.rehearsal.run --folder $(REHEARSAL)
 
 soak: venv ## hours: SOAK_WORKERS=1000, SOAK_ROUNDS=2000, SOAK_WORKER_ROUNDS=100, SOAK_KILLS=200, SOAK_STORMS=20
 	rm -rf $(SOAK_STATE)
@@ -73,6 +75,7 @@ bench: venv ## every benchmark in a small size; docs/performance.md has the larg
 	$(BIN)/python -m bench.data --rows 20000
 	$(BIN)/python -m bench.static --shards 10 --groups 100
 	$(BIN)/python -m bench.contention
+	$(BIN)/python bench/leaderboard.py --rounds 400 --miners 64 --seconds 2
 	$(BIN)/python -m tests.soak.hub_zoo
 
 test: lint unit integration faults ## lint, types, layers and all tests
@@ -94,6 +97,9 @@ unit: venv ## unit tests with branch coverage of the domain, in seconds
 integration: venv
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal \
 	  --fault-record build/faults/integration.json tests/integration
+
+browser: venv ## the leaderboard in a real Chromium, as Debian's package "chromium" installs it
+	$(BIN)/python -m pytest -q tests/browser
 
 faults: ## the tests of the fault matrix passed in the runs before
 	$(BIN)/python -m tests.support.fault_matrix --ran build/faults/unit.json build/faults/integration.json

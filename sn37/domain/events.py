@@ -36,6 +36,13 @@ class WorkersConfined(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderboardServed(Event):
+    """The leaderboard's process has started beside the validator."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeadAdvanced(Event):
     head: BlockRef
     next_sync: Block

@@ -14,7 +14,7 @@ LIMIT_S = 2_400  # four minutes on two cores that do nothing else
 def test_the_preset_for_finney_is_rehearsed_end_to_end(tmp_path: Path) -> None:
     options = ("--stage", "2", "--rounds", "2", "--warm-up", "1")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.rehearsal", *options, "--folder", str(tmp_path / "all")],
+        [sys.executable, "-m", "tests.rehearsal.run", *options, "--folder", str(tmp_path / "all")],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app.schedule.load import LoadedSchedule, ScheduleError, load_schedule
+from sn37.app.schedule.load import LoadedSchedule, ScheduleError, load_schedule, read_schedule
 from sn37.domain.canonical import as_json
 from sn37.domain.ids import CompetitionId
 
@@ -59,8 +59,7 @@ def test_a_base_may_be_a_file_beside_it(tmp_path: Path) -> None:
     (tmp_path / "all.toml").write_text('base = "finney"\n')
     with pytest.raises(ScheduleError, match=r"mine\.toml, line 2: base: .*has a base itself"):
         overlaid(tmp_path, '\nbase = "all.toml"\n')
-    text = Path(__file__).parents[2] / "sn37/app/schedules/simnet.toml"
-    (tmp_path / "all.toml").write_text(text.read_text())
+    (tmp_path / "all.toml").write_text(read_schedule("simnet")[1])
     mine = overlaid(tmp_path, 'base = "all.toml"\n')
     assert mine.fingerprint == load_schedule("simnet", known_sources=None).fingerprint
 

@@ -78,7 +78,7 @@ def test_whatever_texts_a_schedule_has_it_loads_back(
 @given(
     weight=st.floats(1e-9, 1 - 1e-9),
     parts=st.lists(st.floats(0.3, 3.0), min_size=2, max_size=5),
-    count=st.integers(20, 400),
+    count=st.integers(50, 400),
 )
 def test_a_mixture_of_any_weights_loads_back(
     weight: float, parts: list[float], count: int, tmp_path: Path
@@ -111,11 +111,10 @@ def test_a_mixture_is_written_with_the_counts_of_its_sources(
         "[competitions.words]", '[sources.quiz]\nfreshness = "none"\n\n[competitions.words]'
     )
     if weight < 1:
-        task = (
-            "name = 'more'\nsource = 'quiz'\nmethod = 'text_loss'\nnum_samples = 9\nweight = 0.3\n"
-        )
+        task = f"name = 'more'\nsource = 'quiz'\nmethod = 'text_loss'\nweight = {1 - weight}\n"
         text = text.replace(
-            "[competitions.other]", f"[[competitions.words.tasks]]\n{task}\n[competitions.other]"
+            "[competitions.other]",
+            f"[[competitions.words.tasks]]\n{task}num_samples = 9\n\n[competitions.other]",
         )
     first, again = written(text, tmp_path)
     assert first == again

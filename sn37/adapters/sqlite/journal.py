@@ -75,6 +75,15 @@ def losses(
     return found
 
 
+def losses_in(db: sqlite3.Connection, round_id: int, entry: EntryKey) -> tuple[BlockLosses, ...]:
+    """Return the losses of one entry in one round, in the order of scoring."""
+    rows = db.execute(
+        f"SELECT {_BLOCK} FROM journal WHERE round_id = ? AND hotkey = ? AND block = ? ORDER BY id",
+        (round_id, entry.hotkey, entry.block),
+    )
+    return tuple(_losses(*row) for row in rows)
+
+
 def shared_rounds(
     db: sqlite3.Connection, competition: CompetitionId, entries: Collection[EntryKey]
 ) -> dict[Block, frozenset[EntryKey]]:

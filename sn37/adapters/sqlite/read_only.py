@@ -26,7 +26,7 @@ def read_state(path: Path) -> ValidatorState:
         StateUnreadable: It is damaged, or of another version.
         StateUnavailable: It does not exist, or cannot be read.
     """
-    with _reading_current(path) as db:
+    with reading_current(path) as db:
         return ValidatorState() if db is None else load_state(db)
 
 
@@ -36,7 +36,7 @@ def read_pools(path: Path, round_: RoundKey) -> Mapping[TaskName, Pool]:
     Raises:
         StateUnreadable, StateUnavailable: As ``read_state``.
     """
-    with _reading_current(path) as db:
+    with reading_current(path) as db:
         return {} if db is None else rounds.pools(db, round_)
 
 
@@ -97,7 +97,7 @@ def _is_at_rest(path: Path) -> bool:
 
 
 @contextmanager
-def _reading_current(path: Path) -> Iterator[sqlite3.Connection | None]:
+def reading_current(path: Path) -> Iterator[sqlite3.Connection | None]:
     """Open a snapshot of a database of this version; ``None`` for an empty one."""
     with reading(path) as db:
         version = known_version(db, path)

@@ -221,13 +221,13 @@ def load_state(db: sqlite3.Connection) -> ValidatorState:
     )
     weights = db.execute("SELECT sync_block, extrinsic, value FROM weights ORDER BY sync_block")
     return ValidatorState(
-        submissions={s.commitment.key: s for s in (_submission(*row) for row in submissions)},
+        submissions={s.commitment.key: s for s in (load_submission(*row) for row in submissions)},
         rounds=rounds.results(db),
         open_rounds={
             plan.key: _opened(db, round_id, plan)
             for round_id, plan in rounds.open_plans(db).items()
         },
-        weights=tuple([_weights(*row) for row in weights]),
+        weights=tuple([load_weights(*row) for row in weights]),
         newcomers_s=newcomer_time.read(db),
         beginning=beginnings.beginning(db),
     )
@@ -243,7 +243,8 @@ def _opened(db: sqlite3.Connection, round_id: int, plan: RoundPlan) -> OpenRound
     )
 
 
-def _submission(hotkey: str, block: int, competition: int, value: str) -> Submission:
+def load_submission(hotkey: str, block: int, competition: int, value: str) -> Submission:
+    """Return the submission of one row."""
     read = SUBMISSION.load(value)
     known = read.commitment
     if (known.hotkey, known.block, known.competition) != (hotkey, block, competition):
@@ -251,7 +252,8 @@ def _submission(hotkey: str, block: int, competition: int, value: str) -> Submis
     return read
 
 
-def _weights(sync_block: int, extrinsic: str | None, value: str) -> WeightsRecord:
+def load_weights(sync_block: int, extrinsic: str | None, value: str) -> WeightsRecord:
+    """Return the weights of one row."""
     read = WEIGHTS.load(value)
     if (read.sync_block, read.extrinsic) != (sync_block, extrinsic):
         raise CodecError(f"weights of {read.sync_block} are stored under {sync_block}, {extrinsic}")

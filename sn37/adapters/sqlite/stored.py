@@ -262,7 +262,7 @@ _LATER: Mapping[type, Mapping[str, Any]] = {
         "num_judged_before": 0,
         "forgotten_at": None,
     },
-    TaskScore: {"accuracy": None},
+    TaskScore: {"accuracy": None, "answers": None},
     WeightsRecord: {"newest_rounds": lambda read: {}},
     Beginning: {"num_rounds_rescored": 0},
 }

@@ -61,6 +61,11 @@ def _(event: events.WorkersConfined, labels: Labels) -> str:
 
 
 @line.register
+def _(event: events.LeaderboardServed, labels: Labels) -> str:
+    return f"pages     {event.address}"
+
+
+@line.register
 def _(event: events.SubmissionSeen, labels: Labels) -> str:
     return f"seen      {entry(event.key, labels)}: {printable(event.repo)}"
 

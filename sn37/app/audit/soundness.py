@@ -127,6 +127,7 @@ def _check_opinion(
         opinion.environment,
         worst=worst_losses(rules),
         choices=choice_tasks(rules),
+        generated=rules.answer_budgets.keys(),
     )
     if judged.view is not opinion.view or (judged.detail != opinion.detail):
         yield Difference(where, f"{opinion.view.value} {opinion.detail}".strip(), judged.view.value)

@@ -114,6 +114,10 @@ Health = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Address of the pages /healthz and /readyz."),
 ]
+Leaderboard = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Address of the leaderboard; port 0: any."),
+]
 ReleaseRoot = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Root of the maintainers' keys, which sign releases."),

@@ -24,6 +24,10 @@ COMMANDS = {
         "sn37.app.cli.champions:champions",
         "List all champions with their reigns and predecessors; a validator may be running.",
     ),
+    "leaderboard": (
+        "sn37.app.cli.leaderboard:leaderboard",
+        "Serve pages on a validator's record: who leads, since when, by how much; read-only.",
+    ),
     "validator": (
         "sn37.app.cli.validator:validator",
         "Follow the chain, score models, set weights.",

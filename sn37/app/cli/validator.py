@@ -36,6 +36,7 @@ def validator(
     keep_texts: options.KeepTexts = None,
     keep_history: options.KeepHistory = None,
     health: options.Health = None,
+    leaderboard: options.Leaderboard = None,
     cold_start_from: options.ColdStartFrom = None,
     log_level: options.LogLevel = None,
     json_file: options.JsonFile = None,

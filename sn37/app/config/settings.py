@@ -108,6 +108,7 @@ class Settings(BaseSettings):
         default=90, ge=1, le=MAX_DAYS
     )  # days; of older rounds only crowns are kept
     health: HostAndPort | None = None  # address of /healthz and /readyz
+    leaderboard: HostAndPort | None = None  # address of the pages for everybody
     # Folders of rounds published by other validators; only an empty state begins with them.
     cold_start_from: UserPaths = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -160,7 +160,12 @@ class SecondOpinions:
         environment = self._opened(plan).environments.get(key, {})
         pairs = compared(chosen, ours, theirs)
         return judge(
-            key, pairs, environment, worst=worst_losses(rules), choices=choice_tasks(rules)
+            key,
+            pairs,
+            environment,
+            worst=worst_losses(rules),
+            choices=choice_tasks(rules),
+            generated=rules.answer_budgets.keys(),
         )
 
     async def _record(self, plan: RoundPlan, opinion: Opinion) -> None:

@@ -162,25 +162,28 @@ def _epsilon(epsilon: Epsilon) -> Values:
 
 
 def _task(parts: Sequence[Task]) -> Values:
-    """Return the keys of a task, or of the mixture that has these parts."""
+    """Return the values of a task, or of a mixture with the counts of its parts as weights."""
     whole = wholes(parts)[0]
     values = _fields(whole, TaskTable) | {
-        "source": whole.source.name,
         "method": whole.method.value,
         "normalization": _normalization(whole.normalization),
     }
     if len(parts) == 1:
-        return values
+        return values | {"source": whole.source.name}
     counts = [(part.source, float(part.num_samples)) for part in parts]
-    levels = None if have_one_level(parts) else {part.source.name: part.unit for part in parts}
+    own = {part.source.name: part.level for part in parts if part.level is not None}
+    levels = None if have_one_level(parts) else own
     weight = next(
         near
-        for near in _near(whole.weight)
+        for near in _near(math.fsum(part.weight for part in parts))
         if mixed(replace(whole, weight=near), counts, levels) == tuple(parts)
     )
-    mixture = {part.source.name: part.num_samples for part in parts}
-    values |= {"source": None, "weight": weight, "mixture": mixture}
-    return values if levels is None else values | {"level": levels}
+    return values | {
+        "source": None,
+        "weight": weight,
+        "mixture": {part.source.name: part.num_samples for part in parts},
+        "level": whole.level if levels is None else levels,
+    }
 
 
 def _near(weight: float) -> Iterator[float]:

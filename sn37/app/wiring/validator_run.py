@@ -26,9 +26,10 @@ from sn37.app.supervision.memory_tuning import keep_heaps_small, look_less_often
 from sn37.app.supervision.stop_signals import Stopped, StopRequest
 from sn37.app.supervision.supervisor import Actor
 from sn37.app.wiring.container import Container
+from sn37.app.wiring.leaderboard_process import leaderboard_beside
 from sn37.app.wiring.networks import open_network
 from sn37.app.wiring.start_checks import require_checks
-from sn37.domain.events import Cautioned, WorkersConfined
+from sn37.domain.events import Cautioned, LeaderboardServed, WorkersConfined
 from sn37.domain.round.state import ValidatorState
 from sn37.domain.weights.standings import standings
 from sn37.ports.errors import PortError
@@ -92,6 +93,13 @@ async def _live(container: Container) -> None:
         folders.require_folders(container.settings().cold_start_from, "--cold-start-from")
     _require_same_schedule(container)
     await _confine_workers(container)
+    with leaderboard_beside(container.settings()) as address:
+        if address is not None:
+            container.sink().emit(LeaderboardServed(address=address))
+        await _follow(container)
+
+
+async def _follow(container: Container) -> None:
     async with _network(container):
         await _require_simnets_source(container)
         _emit_cautions(container)

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from sn37.domain.data.batches import interleave
 from sn37.domain.ids import Block
 from sn37.domain.round.state import TaskScore
 from sn37.domain.schedule.competition import Competition, Task
+from sn37.domain.scoring.answer_signals import AnswerReport, report_of
 from sn37.domain.scoring.jobs import BlockLosses, as_float32
 
 # Evidence values in the order of scoring, by the sync block of their round. An entry that was
@@ -109,7 +110,10 @@ def task_scores(
         if b.num_right is not None:
             right[b.block.task] = right.get(b.block.task, 0) + b.num_right
     return tuple(
-        _task_score(t, losses[t.name], right.get(t.name), on_curve)
+        replace(
+            _task_score(t, losses[t.name], right.get(t.name), on_curve),
+            answers=_answers(b for b in blocks if b.block.task == t.name),
+        )
         for t in competition.tasks
         if t.name in losses
     )
@@ -247,6 +251,12 @@ def exact_sum(values: Iterable[float]) -> float:
         return math.fsum(values)
     except (OverflowError, ValueError):  # beyond float64, or inf - inf
         return math.nan
+
+
+def _answers(blocks: Iterable[BlockLosses]) -> AnswerReport | None:
+    """Return the signals of a task's generated answers; ``None`` if it has none."""
+    found = [(b.answers, b.tokens) for b in blocks if b.answers is not None]
+    return report_of(found) if found else None
 
 
 def _task_score(

@@ -22,6 +22,7 @@ from sn37.domain.ids import (
 )
 from sn37.domain.reasons import Reason
 from sn37.domain.round.signers import SampleSigners
+from sn37.domain.scoring.answer_signals import AnswerReport
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.scoring.opinion import Opinion
 from sn37.domain.submission.submission import Submission, Verdict
@@ -147,6 +148,7 @@ class TaskScore:
     weighted: float  # normalized times the task's weight
     # Share of questions answered rightly; None for tasks without options.
     accuracy: float | None = None
+    answers: AnswerReport | None = None  # signals of generated answers, which do not count
 
 
 def right_answers(tasks: Iterable[TaskScore]) -> str:

@@ -32,6 +32,12 @@ MEAN_TOLERANCE = 0.002
 CHOICE_SAMPLE_TOLERANCE = 0.03
 CHOICE_MEAN_TOLERANCE = 0.005
 
+# A generated answer changes as a whole when one token does, and with a GPU's float16 products most
+# long answers have a token that may change (docs/decisions/0066). So the loss of one answer says
+# nothing. An entry that gains so much on the mean of so many answers was not scored honestly.
+GENERATED_GAIN = 0.5
+LEAST_ANSWERS = 4
+
 NO_WORST: Mapping[TaskName, float] = MappingProxyType({})
 
 # Parts of the environment that describe the sandbox and do not affect numbers.
@@ -133,6 +139,7 @@ def judge(
     *,
     worst: Mapping[TaskName, float] = NO_WORST,
     choices: Collection[TaskName] = (),
+    generated: Collection[TaskName] = (),
 ) -> Opinion:
     """Return the opinion that follows from the two losses of some samples.
 
@@ -141,8 +148,11 @@ def judge(
             this loss is left out: it costs the entry enough already, and one sample convicts no
             model.
         choices: Tasks whose samples are questions with options.
+        generated: Tasks whose answers are generated.
     """
-    detail = _disagreement([s for s in samples if s.ours != worst.get(s.task)], choices)
+    counted = [s for s in samples if s.ours != worst.get(s.task)]
+    likely = [s for s in counted if s.task not in generated]
+    detail = _disagreement(likely, choices) or _gain([s for s in counted if s.task in generated])
     return Opinion(
         key=key,
         view=View.DIFFERS if detail else View.AGREES,
@@ -181,6 +191,20 @@ def _disagreement(samples: Sequence[Compared], choices: Collection[TaskName]) ->
         if abs(mine - mean) > for_mean:
             return (
                 f"{task}: mean loss {mine:.6g} on {len(held)} samples, {mean:.6g} by the second "
+                "implementation"
+            )
+    return ""
+
+
+def _gain(samples: Sequence[Compared]) -> str:
+    """Return where generated answers lost much less than those of the second implementation."""
+    for task in dict.fromkeys(s.task for s in samples):
+        held = [s for s in samples if s.task == task]
+        ours = math.fsum(s.ours for s in held) / len(held)
+        theirs = math.fsum(s.theirs for s in held) / len(held)
+        if len(held) >= LEAST_ANSWERS and theirs - ours > GENERATED_GAIN:
+            return (
+                f"{task}: mean loss {ours:.6g} of {len(held)} answers, {theirs:.6g} by the second "
                 "implementation"
             )
     return ""

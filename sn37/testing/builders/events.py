@@ -14,6 +14,7 @@ from sn37.domain.events import (
     Event,
     HeadAdvanced,
     HeldBack,
+    LeaderboardServed,
     PoolFrozen,
     Recovered,
     RoundFinished,
@@ -92,5 +93,6 @@ def every_event() -> tuple[Event, ...]:
         Cautioned(what="weights", advice="commit-reveal is off"),
         Degraded(what="chain", error="no endpoint answers", retry_in_s=12.0),
         Recovered(what="chain"),
+        LeaderboardServed(address="http://127.0.0.1:8037/"),
         WorkersConfined(sandbox="user,landlock6,seccomp", missing=("pid", "net", "ipc")),
     )

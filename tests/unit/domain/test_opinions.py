@@ -157,3 +157,27 @@ def test_how_a_host_is_closed_off_changes_no_number() -> None:
     assert is_of_same_kind(one, one | {"sandbox": "full"})
     assert not is_of_same_kind(one, one | {"torch": "3"})
     assert not is_of_same_kind(one, {})
+
+
+@pytest.mark.parametrize(
+    ("pairs", "view"),
+    [
+        ([(0.0, 1.0)] * 3, View.AGREES),  # too few to say anything
+        ([(0.0, 1.0)] * 4, View.DIFFERS),
+        ([(0.25, 0.75)] * 8, View.AGREES),
+        ([(0.2, 0.75)] * 8, View.DIFFERS),
+        ([(1.0, 0.0)] * 8, View.AGREES),  # nobody gains by it
+        ([(0.0, 1.0), (1.0, 0.0)] * 4, View.AGREES),  # as on a GPU
+    ],
+)
+def test_t50_generated_answers_are_compared_by_the_mean_gain_alone(
+    pairs: list[tuple[float, float]], view: View
+) -> None:
+    opinion = judge(ALICE, held(*pairs), {}, choices={TEXT}, generated={TEXT})
+    assert opinion.view is view
+    assert (view is View.DIFFERS) == ("by the second implementation" in opinion.detail)
+
+
+def test_t50_a_forged_text_task_does_not_hide_behind_answers() -> None:
+    forged = judge(ALICE, held(*[(0.0, 2.0)] * 8), {}, generated={TaskName("rules")})
+    assert forged.view is View.DIFFERS

@@ -1,4 +1,4 @@
-"""``python -m tests.rehearsal``: rehearse the preset for finney.
+"""``python -m tests.rehearsal.run``: rehearse the preset for finney.
 
 Without --network, stage by stage, against a chain, a hub and a wandb of our own on this machine,
 with honest and hostile miners. With --network, against that network and the real hosts.
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.rehearsal", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.rehearsal.run", description=__doc__)
     parser.add_argument("--stage", type=int, action="append", help="from 1; by default all")
     parser.add_argument("--rounds", type=int, default=9, help="before the second validator starts")
     parser.add_argument(

@@ -1,0 +1,1 @@
+"""The leaderboard: what its pages show, computed from a validator's record."""

@@ -1,0 +1,126 @@
+"""The page on one round, and the documents to download from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sn37.app.leaderboard.competition_page import field_of, neighbours, progress_of
+from sn37.app.leaderboard.page_reader import PageReader, champion_before, meaning
+from sn37.app.leaderboard.views import DrawLine, EntryLine, RoundLine, RoundView
+from sn37.domain.ids import Block, CompetitionId, RoundKey
+from sn37.domain.printable import one_line
+from sn37.domain.reasons import Reason
+from sn37.domain.round.state import RoundPlan
+from sn37.ports.record_reader import RoundUnderWay
+
+MAX_SIGNERS = 64  # of a task, on a page
+
+
+def round_view(
+    reader: PageReader, competition: CompetitionId, sync_block: Block
+) -> RoundView | None:
+    """Return everything about a round; ``None`` if it is not recorded."""
+    key = RoundKey(competition, sync_block)
+    row = reader.chronicle.row_of(key)
+    if row is None:
+        under_way = next((u for u in reader.snapshot.under_way() if u.plan.key == key), None)
+        return None if under_way is None else _open_view(reader, under_way)
+    result = reader.chronicle.whole(reader.snapshot, row)
+    held = reader.chronicle.rounds(competition)
+    index, before, after = neighbours(held, sync_block)
+    return RoundView(
+        line=reader.round_line(result, champion_before(held, index)),
+        competition_name=reader.name(competition),
+        sync_hash=one_line(result.sync.hash, 80),
+        manifest_digest=one_line(result.manifest_digest or "", 80),
+        entries=field_of(reader, result),
+        num_entries=len(result.entries),
+        draws=_draws(reader, key),
+        has_statement=reader.snapshot.statement(key) is not None,
+        progress=None,
+        forgotten=result.forgotten_at,
+        previous=before,
+        following=after,
+    )
+
+
+def _open_view(reader: PageReader, under_way: RoundUnderWay) -> RoundView:
+    plan = under_way.plan
+    key, champion = plan.key, plan.champion
+    held = reader.chronicle.rounds(key.competition)
+    line = RoundLine(
+        competition=key.competition,
+        round=reader.moment(key.sync_block),
+        status="open",
+        champion=None if champion is None else reader.model(champion, key.competition),
+        is_new_champion=False,
+        score=None,
+    )
+    return RoundView(
+        line=line,
+        competition_name=reader.name(key.competition),
+        sync_hash=one_line(plan.sync.hash, 80),
+        manifest_digest=one_line(plan.manifest_digest, 80),
+        entries=_entries_under_way(reader, under_way),
+        num_entries=len(plan.entries) + len(plan.listed),
+        draws=_draws(reader, key),
+        has_statement=False,
+        progress=progress_of(reader, under_way),
+        forgotten=None,
+        previous=held[-1].key.sync_block if held else None,
+        following=None,
+    )
+
+
+def _entries_under_way(reader: PageReader, under_way: RoundUnderWay) -> tuple[EntryLine, ...]:
+    """Return the entries to be scored, with the verdicts so far. Scores follow at the end."""
+    plan = under_way.plan
+    receipts = frozenset(reader.snapshot.receipt_keys(plan.key))
+    found = []
+    for key in plan.entries:
+        outcome = under_way.outcomes.get(key)
+        blocks = under_way.num_blocks.get(key, 0)
+        reason: Reason | None = None if outcome is None else outcome.reason
+        verdict = "being scored" if blocks else "to be scored"
+        found.append(
+            EntryLine(
+                rank=None,
+                model=reader.model(key, plan.key.competition),
+                verdict=verdict if outcome is None else outcome.verdict.value,
+                reason="" if reason is None else reason.value,
+                detail="" if outcome is None else one_line(outcome.detail),
+                meaning="" if reason is None else meaning(reason),
+                remedy="" if reason is None else reason.remedy,
+                score=None,
+                num_samples=0,
+                tasks=(),
+                is_champion=key == plan.champion,
+                has_receipt=key in receipts,
+            )
+        )
+    return tuple(found)
+
+
+def _draws(reader: PageReader, key: RoundKey) -> tuple[DrawLine, ...]:
+    drawn = reader.snapshot.drawn(key)
+    plan: RoundPlan | None = reader.snapshot.plan(key) if drawn else None
+    rules = reader.schedule.competition(key.competition, key.sync_block)
+    sources = {} if rules is None else {t.name: t.source.name for t in rules.tasks}
+    found = []
+    for draw in drawn:
+        signers = () if plan is None or plan.signers is None else plan.signers.get(draw.task, ())
+        counted = Counter(s for s in signers if s is not None)
+        ordered = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))[:MAX_SIGNERS]
+        found.append(
+            DrawLine(
+                task=one_line(draw.task, 80),
+                method=one_line(draw.method, 80),
+                source=one_line(sources.get(draw.task, ""), 80),
+                num_samples=len(draw.manifest),
+                pool_size=draw.pool_size,
+                pool_digest=one_line(draw.pool_digest, 80),
+                signers=tuple((one_line(hotkey, 80), rows) for hotkey, rows in ordered),
+                num_unsigned=sum(s is None for s in signers),
+            )
+        )
+    return tuple(found)

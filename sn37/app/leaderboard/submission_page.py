@@ -1,0 +1,290 @@
+"""Pages on submissions: one of them, lists, search, and those of a miner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sn37.app.leaderboard.competition_page import next_round
+from sn37.app.leaderboard.page_reader import PageReader, meaning, page_number
+from sn37.app.leaderboard.views import (
+    EntryLine,
+    EvidenceGrowth,
+    EvidencePoint,
+    MinerView,
+    Moment,
+    QueuePlace,
+    SubmissionLine,
+    SubmissionList,
+    SubmissionRound,
+    SubmissionView,
+)
+from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
+from sn37.domain.printable import one_line
+from sn37.domain.reasons import Reason
+from sn37.domain.round.crown_history import Reign
+from sn37.domain.round.evidence import LOG_LEVEL
+from sn37.domain.round.state import EntryResult
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS
+from sn37.domain.submission.submission import Submission, Verdict
+from sn37.domain.weights.standings import standings
+
+ROUNDS_A_PAGE = 20
+SUBMISSIONS_A_PAGE = 50
+MAX_FOUND = 50
+MAX_OF_MINER = 50
+MAX_SEARCH = 100  # characters
+
+
+def submission_view(reader: PageReader, key: EntryKey, number: int) -> SubmissionView | None:
+    """Return everything about one commitment; ``None`` if it is not recorded."""
+    submission = reader.submission(key)
+    if submission is None:
+        return None
+    competition = submission.commitment.competition
+    rows = reader.chronicle.attended(key).listed
+    page = page_number(number, len(rows), ROUNDS_A_PAGE)
+    stop = len(rows) - (page.number - 1) * ROUNDS_A_PAGE
+    shown = [
+        attended
+        for row in rows[max(0, stop - ROUNDS_A_PAGE) : stop][::-1]
+        if (attended := _attended(reader, row, key)) is not None
+    ]
+    latest = _latest_score(reader, key)
+    newest = _newest_row(reader, key)
+    reason = submission.rejection or (None if newest is None else newest.reason)
+    artifact, original = submission.artifact, submission.duplicate_of
+    is_champion = _reign_of(reader, key) is not None
+    return SubmissionView(
+        model=reader.model_of(submission),
+        competition_name=reader.name(competition),
+        stage=stage_of(reader, submission, newest),
+        reason="" if reason is None or is_champion else reason.value,
+        meaning="" if reason is None or is_champion else meaning(reason),
+        remedy="" if reason is None or is_champion else reason.remedy,
+        detail=one_line(submission.detail or ("" if newest is None else newest.detail)),
+        clock=None
+        if submission.clock_block == key.block
+        else reader.moment(submission.clock_block),
+        parameters=None if artifact is None else artifact.parameters,
+        architecture="" if artifact is None else one_line(artifact.architecture, 80),
+        size_bytes=None if artifact is None else artifact.size_bytes,
+        duplicate_of=None if original is None else reader.model(original, competition),
+        latest=None if latest is None else latest[1],
+        latest_round=None if latest is None else latest[0],
+        evidence=_evidence(reader, submission),
+        queue=_queue(reader, submission, newest),
+        rounds=tuple(shown),
+        page=page,
+    )
+
+
+def stage_of(reader: PageReader, submission: Submission, newest: EntryResult | None) -> str:
+    """Return where a submission is on its way, in a word or two."""
+    key = submission.commitment.key
+    if _reign_of(reader, key) is not None:
+        return "champion"
+    if submission.rejection is not None:
+        return "rejected"
+    if submission.duplicate_of is not None:
+        return "duplicate"
+    if any(r.champion == key for r in reader.chronicle.reigns(submission.commitment.competition)):
+        return "former champion"
+    if submission.retired:
+        return "retired"
+    if newest is None:
+        return "committed"
+    return "challenger" if newest.verdict is Verdict.SCORED else newest.verdict.value
+
+
+def submission_list(
+    reader: PageReader, competition: CompetitionId | None, number: int
+) -> SubmissionList:
+    """Return a page of all submissions, or of those of one competition."""
+    count = reader.snapshot.num_submissions(competition)
+    page = page_number(number, count, SUBMISSIONS_A_PAGE)
+    found = reader.snapshot.newest_submissions(
+        competition, skip=(page.number - 1) * SUBMISSIONS_A_PAGE, limit=SUBMISSIONS_A_PAGE
+    )
+    return SubmissionList(submissions=_lines(reader, found), page=page)
+
+
+def search(reader: PageReader, text: str) -> SubmissionList:
+    """Return submissions whose hotkey or repository contains ``text``, at most fifty."""
+    wanted = one_line(text.strip(), MAX_SEARCH)
+    found = reader.snapshot.search(wanted, limit=MAX_FOUND + 1) if wanted else ()
+    shown = found[:MAX_FOUND]
+    return SubmissionList(
+        submissions=_lines(reader, shown),
+        page=page_number(1, len(shown), MAX_FOUND),
+        search=wanted,
+        is_cut=len(found) > MAX_FOUND,
+    )
+
+
+def miner_view(reader: PageReader, hotkey: Hotkey) -> MinerView | None:
+    """Return everything about a hotkey; ``None`` if it is not in the record."""
+    found = reader.snapshot.submissions_of(hotkey, limit=MAX_OF_MINER + 1)
+    if not found and not reader.chronicle.lists(hotkey):
+        return None
+    newest = reader.snapshot.weights(limit=1)
+    reigns = [
+        reader.reign_line(reign, c)
+        for c in reader.chronicle.competitions
+        for reign in reader.chronicle.reigns(c)[::-1]
+        if reign.champion.hotkey == hotkey
+    ][:MAX_OF_MINER]
+    shares = [
+        (int(c), share)
+        for c in reader.chronicle.competitions
+        if (share := _share(reader, c, hotkey))
+    ]
+    return MinerView(
+        hotkey=one_line(hotkey, 80),
+        weight=newest[0].weights.shares.get(hotkey, 0.0) if newest else 0.0,
+        standings=tuple(shares),
+        reigns=tuple(reigns),
+        submissions=_lines(reader, found[:MAX_OF_MINER]),
+        is_cut=len(found) > MAX_OF_MINER,
+    )
+
+
+def _share(reader: PageReader, competition: CompetitionId, hotkey: Hotkey) -> float:
+    window = reader.chronicle.rounds(competition)[-WINDOW_ROUNDS:]
+    rule = reader.schedule.standings
+    return standings(window, timing=reader.schedule.timing, rule=rule).get(hotkey, 0.0)
+
+
+def _lines(reader: PageReader, found: Sequence[Submission]) -> tuple[SubmissionLine, ...]:
+    lines = []
+    for submission in found:
+        key = submission.commitment.key
+        rows = reader.chronicle.attended(key).listed
+        newest = _newest_row(reader, key)
+        reason = submission.rejection or (None if newest is None else newest.reason)
+        lines.append(
+            SubmissionLine(
+                model=reader.model_of(submission),
+                stage=stage_of(reader, submission, newest),
+                reason="" if reason is None else reason.value,
+                num_rounds=len(rows),
+                score=None if newest is None else newest.score,
+            )
+        )
+    return tuple(lines)
+
+
+def _attended(reader: PageReader, row: int, key: EntryKey) -> SubmissionRound | None:
+    """Return a submission in one round; ``None`` if its row was removed with old history."""
+    listed, result = reader.snapshot.entry(row, key), reader.chronicle.round_of(row)
+    if listed is None:
+        return None
+    return SubmissionRound(
+        round=reader.moment(result.key.sync_block),
+        line=reader.entry_line(result, listed.entry, listed.index),
+        num_scored=listed.num_scored,
+    )
+
+
+def _newest_row(reader: PageReader, key: EntryKey) -> EntryResult | None:
+    rows = reader.chronicle.attended(key).listed
+    listed = reader.snapshot.entry(rows[-1], key) if rows else None
+    return None if listed is None else listed.entry
+
+
+def _latest_score(reader: PageReader, key: EntryKey) -> tuple[Moment, EntryLine] | None:
+    rows = reader.chronicle.attended(key).scored
+    found = _attended(reader, rows[-1], key) if rows else None
+    return None if found is None else (found.round, found.line)
+
+
+def _reign_of(reader: PageReader, key: EntryKey) -> Reign | None:
+    """Return the reign of an entry that holds a crown."""
+    for competition in reader.chronicle.competitions:
+        reigns = reader.chronicle.reigns(competition)
+        if reigns and reigns[-1].until is None and reigns[-1].champion == key:
+            return reigns[-1]
+    return None
+
+
+def _evidence(reader: PageReader, submission: Submission) -> EvidenceGrowth | None:
+    """Return the evidence against the champion, or that of a champion against the one before it.
+
+    An entry that lost against a former champion is compared with that one.
+    """
+    key, competition = submission.commitment.key, submission.commitment.competition
+    scored = reader.chronicle.attended(key).scored
+    if not scored:
+        return None
+    last = max(reader.chronicle.key_of(row).sync_block for row in scored)
+    reigns = reader.chronicle.reigns(competition)
+    own = next((r for r in reversed(reigns) if r.champion == key), None)
+    if own is not None:
+        champion, until = own.predecessor, own.since
+        verdict = "It took the crown."
+    else:
+        then = next((r for r in reversed(reigns) if r.since <= last), None)
+        champion, until = (None if then is None else then.champion), None
+        verdict = "It has not taken the crown."
+    if champion is None:
+        return None
+    found = reader.growth.growth(
+        reader.snapshot,
+        reader.chronicle,
+        competition=competition,
+        champion=champion,
+        challenger=key,
+        since=submission.clock_block,
+        until=until,
+    )
+    rules = reader.rules(competition, last)
+    if found is None or rules is None:
+        return None
+    return EvidenceGrowth(
+        champion=reader.model(champion, competition),
+        challenger=reader.model(key, competition),
+        needed=LOG_LEVEL,
+        margin=rules.epsilon.end,
+        points=tuple(
+            EvidencePoint(
+                round=reader.moment(point.sync_block),
+                num_samples=point.num_samples,
+                gain=point.gain,
+                error=point.error,
+                evidence=point.evidence,
+            )
+            for point in found.points
+        ),
+        num_rounds=found.num_rounds,
+        verdict=verdict,
+    )
+
+
+def _queue(
+    reader: PageReader, submission: Submission, newest: EntryResult | None
+) -> QueuePlace | None:
+    """Return when a submission that waits is expected to be scored."""
+    if newest is not None and newest.verdict in (Verdict.DUPLICATE, Verdict.REJECTED):
+        return None
+    key, competition = submission.commitment.key, submission.commitment.competition
+    rules = reader.schedule.competition(competition, reader.now)
+    done = submission.rejection or submission.duplicate_of or submission.retired
+    if rules is None or done or _reign_of(reader, key) is not None:
+        return None
+    timing = reader.schedule.timing
+    due = timing.next_sync_block(Block(submission.clock_block + rules.delay_blocks - 1))
+    judged = reader.chronicle.newest_judged(competition)
+    row = None if judged is None else reader.chronicle.row_of(judged.key)
+    waiting: list[EntryKey] = []
+    if row is not None:
+        entries = reader.chronicle.whole(reader.snapshot, row).entries
+        waiting = sorted(
+            (e.key for e in entries if e.reason is Reason.QUEUED),
+            key=lambda k: (k.block, k.hotkey),
+        )
+    if key not in waiting:
+        coming = max(due, next_round(reader).block)
+        return QueuePlace(position=None, num_waiting=len(waiting), round=reader.moment(coming))
+    position = waiting.index(key) + 1
+    rounds_ahead = (position - 1) // reader.schedule.max_new_entries
+    block = next_round(reader).block + rounds_ahead * timing.cadence
+    return QueuePlace(position=position, num_waiting=len(waiting), round=reader.moment(block))

@@ -1,0 +1,1 @@
+"""The web application: pages and JSON of the leaderboard. FastAPI and jinja2 live here."""

@@ -1,0 +1,120 @@
+"""The charts of the pages, from the values that the pages show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from sn37.app.leaderboard.views import (
+    CompetitionCard,
+    EvidenceGrowth,
+    Moment,
+    ReignLine,
+    StandingPoint,
+)
+from sn37.app.web.charts import Column, Mark, Part, column_chart, line_chart, sparkline
+
+_ADDRESS = re.compile(r"\b5[1-9A-HJ-NP-Za-km-z]{47}\b")  # ss58 of Bittensor
+
+
+def scores(card: CompetitionCard) -> Markup:
+    """Return the champion's scores as a small line."""
+    return sparkline(card.scores, f"score of the champion in the last {len(card.scores)} rounds")
+
+
+def standings(points: Sequence[StandingPoint], champion: str | None) -> Markup:
+    """Return the shares after each round; the present champion has the accent."""
+    order = list(dict.fromkeys(s.hotkey for p in reversed(points) for s in p.shares))
+    if champion in order:
+        order.remove(champion)
+        order.insert(0, champion)
+    columns = [
+        Column(
+            label=day(point.round),
+            parts=[
+                Part(
+                    share=share.share,
+                    title=f"{when(point.round)}: {short(share.hotkey)} {share.share:.1%}",
+                    tone=order.index(share.hotkey),
+                )
+                for share in sorted(point.shares, key=lambda s: order.index(s.hotkey))
+            ],
+        )
+        for point in points
+    ]
+    return column_chart(columns, caption="standings after each round")
+
+
+def crowns(reigns: Sequence[ReignLine]) -> Markup:
+    """Return the loss of the champions relative to the first one shown, reign by reign.
+
+    ``reigns`` have the newest first. A champion whose advance is not known keeps the level and has
+    a hollow point.
+    """
+    level, marks = 1.0, []
+    for number, reign in enumerate(reversed(reigns)):
+        advance = reign.advance
+        known = advance is not None and number > 0
+        if advance is not None and number > 0:
+            level *= 1 - advance.gain
+        gained = f", {advance.gain:.2%} better" if advance is not None else ""
+        marks.append(
+            Mark(
+                value=level,
+                label=day(reign.since),
+                title=f"{when(reign.since)}: {short(reign.champion.hotkey)}{gained}",
+                is_strong=known or number == 0,
+            )
+        )
+    if len(marks) < 2:
+        return Markup("")
+    return line_chart(
+        marks,
+        caption="loss of the champions, relative to the first one shown",
+        format_value="{:.1%}",
+        is_stepped=True,
+    )
+
+
+def evidence(growth: EvidenceGrowth) -> Markup:
+    """Return the evidence after the common rounds, and the level that crowns."""
+    marks = [
+        Mark(
+            value=point.evidence or 0.0,
+            label=day(point.round),
+            title=f"{when(point.round)}: evidence {point.evidence or 0.0:.1f} "
+            f"on {point.num_samples:,} samples",
+            is_strong=(point.evidence or 0.0) >= growth.needed,
+        )
+        for point in growth.points
+    ]
+    return line_chart(
+        marks,
+        caption="evidence for the challenger, and the level that it needs",
+        format_value="{:.0f}",
+        level=(growth.needed, f"needed: {growth.needed:.1f}"),
+        from_zero=True,
+    )
+
+
+def short(hotkey: str) -> str:
+    """Return the two ends of an address."""
+    return hotkey if len(hotkey) <= 14 else f"{hotkey[:6]}…{hotkey[-4:]}"
+
+
+def with_short_addresses(text: str) -> str:
+    """Return a text in which the ends of addresses stand for them."""
+    return _ADDRESS.sub(lambda found: short(found[0]), text)
+
+
+def day(moment: Moment) -> str:
+    """Return the date of a moment, or its block if that is not known."""
+    return f"{moment.block:,}" if moment.at is None else f"{moment.at:%d %b}"
+
+
+def when(moment: Moment) -> str:
+    """Return time and block of a moment."""
+    block = f"block {moment.block:,}"
+    return block if moment.at is None else f"{moment.at:%Y-%m-%d %H:%M} UTC, {block}"

@@ -1,0 +1,58 @@
+"""The leaderboard of the record in the state folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+from sn37.adapters.sqlite.record_reader import SqliteRecordReader
+from sn37.adapters.telemetry.head_times import HeadTimes
+from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError
+from sn37.app.leaderboard.block_times import BlockTimes
+from sn37.app.leaderboard.leaderboard import Leaderboard
+from sn37.app.schedule.lookup import rules_of_network
+from sn37.app.wiring.container import container_for
+from sn37.app.wiring.recorded_network import require_same_network
+from sn37.domain.ids import Block
+
+
+def open_leaderboard(settings: Settings) -> Leaderboard:
+    """Return the leaderboard of the state folder, before its history is read.
+
+    Raises:
+        CommandError: A package is missing, or the record is of another network.
+        StateUnreadable, StateUnavailable: The record cannot be read.
+    """
+    require_leaderboard()
+    require_same_network(container_for(settings))
+    return Leaderboard(
+        SqliteRecordReader(settings.state_file),
+        schedule=rules_of_network(settings).schedule,
+        times=_times(settings),
+        network=settings.network,
+    )
+
+
+def require_leaderboard() -> None:
+    """Check that the web application's packages are installed.
+
+    Raises:
+        CommandError: Names those that are missing.
+    """
+    missing = [name for name in ("fastapi", "jinja2", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise CommandError(
+            f"the leaderboard needs {', '.join(missing)}: run pip install 'sn37[leaderboard]'"
+        )
+
+
+def _times(settings: Settings) -> Callable[[], BlockTimes]:
+    """Return the function for times: exact on simnet, else from the validator's events."""
+    if settings.is_simnet:
+        from sn37.adapters.simnet.world import GENESIS_TIME  # slow to import
+
+        exact = BlockTimes([(Block(0), GENESIS_TIME)])
+        return lambda: exact
+    seen = HeadTimes(settings.state_dir / "events.jsonl")
+    return lambda: BlockTimes(seen().items())

@@ -1,0 +1,259 @@
+"""The leaderboard in a real browser: every page, phone width, dark, without JavaScript, live."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from sn37.adapters.sqlite.state_store import SqliteStateStore
+from sn37.testing.builders import a_commitment, a_round_key, a_round_result, a_submission
+from tests.browser.conftest import Watched, apart, served
+from tests.support.boards import EACH, HOSTILE, Recorded, crowned, sync, write_hostile
+
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+READ_MS = 30_000
+# WCAG 2.1, success criterion 1.4.3: text against its background.
+CONTRAST = 4.5
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[Any]:
+    contexts = []
+
+    def opened(url: str, **options: Any) -> Watched:
+        context = chromium.new_context(**{"viewport": DESKTOP, **options})
+        contexts.append(context)
+        watched = Watched(context.new_page())
+        watched.page.goto(url, timeout=READ_MS)
+        return watched
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def pages_of(record: Recorded) -> dict[str, str]:
+    champion = record.board().overview().competitions[0].champion
+    assert champion is not None
+    newest = sync(EACH - 1, record.schedule)
+    return {
+        "overview": "/",
+        "competition": "/competitions/1",
+        "rounds": "/competitions/1/rounds",
+        "round": f"/competitions/1/rounds/{newest}",
+        "submissions": "/submissions",
+        "submission": f"/submissions/{champion.hotkey}/{champion.committed.block}",
+        "search": "/search?q=team",
+        "miner": f"/miners/{crowned(1)}",
+        "validator": "/validator",
+        "about": "/about",
+        "api": "/api",
+        "missing": "/nope",
+    }
+
+
+PAGES = ("overview", "competition", "rounds", "round", "submissions", "submission")
+MORE_PAGES = ("search", "miner", "validator", "about", "api", "missing")
+
+
+@pytest.mark.parametrize("name", [*PAGES, *MORE_PAGES])
+@pytest.mark.parametrize("width", ["desktop", "phone"])
+def test_every_page_fits_and_fetches_nothing_from_elsewhere(
+    record: Recorded, address: str, open_page: Any, name: str, width: str
+) -> None:
+    size = {"desktop": DESKTOP, "phone": PHONE}[width]
+    seen = open_page(f"{address}{pages_of(record)[name]}", viewport=size)
+    expect(seen.page.locator("h1")).to_have_count(1)
+    seen.shot(f"{name}-{width}")
+    assert seen.overflow() == 0
+    assert all(url.startswith(f"{address}/") for url in seen.requests)
+    said = [text for text in seen.complaints if "404" not in text]  # of the missing page
+    assert said == []
+    assert seen.page.context.cookies() == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_every_text_can_be_read_in_light_and_dark(
+    record: Recorded, address: str, open_page: Any, name: str, scheme: str
+) -> None:
+    seen = open_page(f"{address}{pages_of(record)[name]}", color_scheme=scheme)
+    seen.shot(f"{name}-{scheme}")
+    poor = seen.page.evaluate(_LOW_CONTRAST, CONTRAST)
+    assert poor == []
+    light = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (light == "rgb(251, 251, 249)") == (scheme == "light")
+
+
+def test_without_javascript_everything_is_there(
+    record: Recorded, address: str, open_page: Any
+) -> None:
+    seen = open_page(address, java_script_enabled=False)
+    page = seen.page
+    page.get_by_role("link", name="SIMNET_INSTRUCT").click()
+    assert page.locator("figure svg").count() == 2
+    page.locator("summary").click()
+    expect(page.locator("details table")).to_be_visible()
+    page.get_by_role("searchbox").fill("team1/")
+    page.get_by_role("button", name="Search").click()
+    assert page.locator("tbody tr").count() == 2
+    page.get_by_role("link", name="team1/model-v1").first.click()
+    expect(page.locator("h1")).to_have_text("team1/model-v1")
+    assert "Not live" not in page.inner_text("footer")
+
+
+def test_a_journalist_finds_who_leads_since_when_and_how_sure_in_three_clicks(
+    address: str, open_page: Any
+) -> None:
+    seen = open_page(address)
+    page = seen.page
+    page.get_by_role("link", name="SIMNET_INSTRUCT").click()
+    hero = page.locator(".hero").inner_text()
+    assert "team1/model-v1" in hero
+    assert re.search(r"Champion since 2025-01-\d\d", hero)
+    assert re.search(r"\+\d\.\d\d %\s*± \d\.\d\d", hero)
+    page.locator(".hero").get_by_role("link", name="team1/model-v1").click()
+    assert "a million to one. It took the crown." in page.inner_text("main")
+
+
+def test_the_keyboard_reaches_the_content_first_and_shows_where_it_is(
+    address: str, open_page: Any
+) -> None:
+    page = open_page(address).page
+    page.keyboard.press("Tab")
+    skip = page.locator(":focus")
+    expect(skip).to_have_text("Skip to content")
+    expect(skip).to_be_in_viewport()
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+
+
+def test_charts_have_titles_for_their_marks(record: Recorded, address: str, open_page: Any) -> None:
+    page = open_page(f"{address}{pages_of(record)['submission']}").page
+    titles = page.eval_on_selector_all("svg circle title", "all => all.map(t => t.textContent)")
+    assert titles
+    assert all(re.search(r"evidence -?\d+\.\d on [\d,]+ samples", title) for title in titles)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
+    """Champions with hostile texts, one after the other: an address, and the path of each."""
+    folder = tmp_path_factory.mktemp("hostile")
+    (folder / "simnet").mkdir()
+    store, paths = SqliteStateStore(folder / "state.sqlite"), []
+    for number, text in enumerate(HOSTILE):
+        name = f"5{number}" + re.sub(r"[\x00/]", "", text)[:100]
+        round_ = a_round_key(1, 2_160 + 360 * number)
+        key = apart(write_hostile(store, text, hotkey=name, key=round_))
+        paths.append(f"/submissions/{quote(key.hotkey)}/{key.block}")
+    apart(store.close())
+    with served(folder) as address:
+        yield address, paths
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("number", range(len(HOSTILE) + 4))
+def test_texts_of_strangers_do_nothing_and_break_nothing(
+    hostile: tuple[str, list[str]], open_page: Any, number: int, size: dict[str, int]
+) -> None:
+    address, own = hostile
+    paths = [*own, "/", "/competitions/1", "/submissions", "/competitions/1/rounds/2160"]
+    seen = open_page(f"{address}{paths[number]}", viewport=size)
+    seen.shot(f"hostile-{number}-{size['width']}")
+    assert seen.complaints == []
+    assert seen.page.title() != "pwned"
+    assert seen.page.evaluate("document.images.length") == 0
+    assert seen.overflow() == 0
+    brand = seen.page.locator(".brand").bounding_box()
+    assert brand is not None
+    assert brand["x"] < 150  # a text from right to left turns nothing around
+
+
+def test_an_open_page_shows_a_new_champion_without_a_reload(tmp_path: Path, open_page: Any) -> None:
+    (tmp_path / "simnet").mkdir()
+    store = SqliteStateStore(tmp_path / "state.sqlite")
+    alice = a_commitment("alice", 100)
+    apart(store.save_submissions([a_submission(alice)]))
+    with served(tmp_path) as address:
+        seen = open_page(address)
+        expect(seen.page.locator("#live")).to_have_text("Live.", timeout=READ_MS)
+        seen.page.evaluate("window.stayed = true")
+        apart(store.finish_round(a_round_result(a_round_key(1, 2_160), champion=alice.key)))
+        expect(seen.page.locator(".champion").first).to_contain_text("alice", timeout=READ_MS)
+        assert seen.page.evaluate("window.stayed")
+        assert seen.complaints == []
+    apart(store.close())
+
+
+def test_a_round_of_simnet_appears_live_beside_its_validator(
+    tmp_path: Path, open_page: Any
+) -> None:
+    command = ["validator", "--network", "simnet", "--rounds", "1", "--state-dir", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sn37.app.main", *command, "--leaderboard", "127.0.0.1:0"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        address = next(
+            found[0]
+            for line in process.stderr
+            if (found := re.search(r"http://127\.0\.0\.1:\d+", line))
+        )
+        reader = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
+        seen = open_page(address)
+        expect(seen.page.locator("main")).to_contain_text("No round is finished yet")
+        seen.page.evaluate("window.stayed = true")
+        running = seen.page.locator(".tag.live").first
+        expect(running).to_be_visible(timeout=300_000)
+        seen.shot("simnet-running")
+        finished = seen.page.locator("tbody .tag", has_text="finished")
+        expect(finished.first).to_be_visible(timeout=300_000)
+        assert seen.page.evaluate("window.stayed")
+        assert process.wait(300) == 0
+        reader.wait(10)
+        assert (tmp_path / "leaderboard.log").read_text() == ""
+    finally:
+        process.kill()
+
+
+_LOW_CONTRAST = """(least) => {
+  const parts = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = (rgb) => {
+    const [r, g, b] = rgb.slice(0, 3).map((v) => {
+      const c = v / 255;
+      return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (node) => {
+    for (let n = node; n; n = n.parentElement) {
+      const color = parts(getComputedStyle(n).backgroundColor);
+      if (color.length < 4 || color[3] > 0) return color;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !node.getClientRects().length) continue;
+    if (node.closest("svg, .hidden, .skip, meter, script")) continue;
+    const [a, b] = [light(parts(getComputedStyle(node).color)), light(behind(node))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < least) found.push([walker.currentNode.data.trim(), ratio]);
+  }
+  return found;
+}"""
