@@ -53,6 +53,12 @@ class SqliteRecordReader:
                 raise StateUnavailable(f"{self._path} is empty; start the validator first")
             yield SqliteSnapshot(db)
 
+    def identity(self) -> str:
+        with suppress(OSError):
+            seen = self._path.stat()
+            return f"{seen.st_dev}.{seen.st_ino}"
+        return ""
+
     def stamp(self) -> str:
         log, index = (self._path.with_name(self._path.name + end) for end in ("-wal", "-shm"))
         found = []
