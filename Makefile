@@ -4,11 +4,13 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
+LM_EVAL := lm_eval colorama datasets dill lxml multiprocess pandas portalocker sacrebleu tabulate
 EXAMPLE := examples/sn1_style_dataset
 SIMNET_STATE ?= simnet-state
 SIMNET_JSON ?= $(SIMNET_STATE)/report.json
 SIMNET_PAGES ?= 127.0.0.1:0
 MINING_DEMO ?= mining-demo
+REHEARSAL ?= rehearsal
 SOAK_STATE ?= $(SIMNET_STATE)-soak
 SOAK_WORKERS ?= 1000
 SOAK_ROUNDS ?= 2000
@@ -17,7 +19,8 @@ SOAK_KILLS ?= 200
 SOAK_STORMS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help venv simnet mining-demo soak bench test lint unit integration browser faults format clean
+.PHONY: help venv simnet mining-demo rehearsal soak bench test lint unit integration browser \
+  faults format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -27,12 +30,16 @@ venv: $(VENV)/.ready ## make ./.venv with everything in it, when missing or out 
 # torch first and by its exact version: a resolver free to choose takes gigabytes of a build
 # for another device. if-verifiable without what it requires: its checks need three small packages,
 # which are in the extra "dev"; its readers of benchmarks, which nobody needs here, a lot more.
+# lm_eval in a folder of its own too, with the nine packages that it imports for the tests: they must
+# not change what the program itself finds installed.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[validator,train,leaderboard,dev]"
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade \
 	  --target $(VENV)/if-verifiable if-verifiable==0.1.2
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade -c constraints.txt \
+	  --target $(VENV)/lm-eval $(LM_EVAL)
 	touch $@
 
 simnet: venv ## run the whole network on this machine, two rounds of each competition
@@ -41,6 +48,10 @@ simnet: venv ## run the whole network on this machine, two rounds of each compet
 
 mining-demo: venv ## a new miner on simnet: takes the champion, trains, publishes, is crowned
 	$(BIN)/python examples/mining_demo.py --folder $(MINING_DEMO)
+
+rehearsal: venv ## the preset for finney with a chain, a hub and a wandb of our own, every stage
+	rm -rf $(REHEARSAL)
+	$(BIN)/python -m tests.rehearsal.run --folder $(REHEARSAL)
 
 soak: venv ## hours: SOAK_WORKERS=1000, SOAK_ROUNDS=2000, SOAK_WORKER_ROUNDS=100, SOAK_KILLS=200, SOAK_STORMS=20
 	rm -rf $(SOAK_STATE)
@@ -56,6 +67,7 @@ bench: venv ## every benchmark in a small size; docs/performance.md has the larg
 	$(BIN)/python bench/scorer.py --shape tiny --count 20 --runs 3
 	$(BIN)/python bench/block.py --shape tiny
 	$(BIN)/python bench/precision.py --shape tiny --count 20
+	$(BIN)/python bench/choice.py --shape tiny --count 16 --runs 1
 	$(BIN)/python bench/train.py --shape tiny --steps 3 --runs 1
 	$(BIN)/python -m bench.chain
 	$(BIN)/python bench/store.py --mib 512
@@ -99,5 +111,5 @@ format: venv ## format the code and sort its imports
 clean: ## remove what was built and what runs have written; ./.venv stays
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
 	  .hypothesis .coverage .coverage.* $(SIMNET_STATE) $(SOAK_STATE) \
-	  $(MINING_DEMO)
+	  $(MINING_DEMO) $(REHEARSAL)
 	find sn37 tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,13 +11,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sn37.domain.schedule.competition import Freshness, ParameterValue
-from sn37.ports.dataset import DatasetPlugin, LiveDataset, StaticDataset
+from sn37.domain.schedule.methods import Method
+from sn37.ports.dataset import (
+    DatasetPlugin,
+    Described,
+    Description,
+    LiveDataset,
+    ParameterDescription,
+    StaticDataset,
+)
 from sn37.wrong_values import reason, shown
 
 
@@ -48,6 +56,9 @@ class LivePlugin(Generic[P]):
     name: str  # of the entry point
     parameters: type[P]
     connect: Callable[[P], LiveDataset]
+    method: Method = Method.REFERENCE_LOSS  # by which models are usually scored on its samples
+    packages: tuple[str, ...] = ()  # that reading imports, beyond the distribution's dependencies
+    install: str = ""  # what ``pip install`` needs to install them
 
     @property
     def freshness(self) -> Freshness:
@@ -57,6 +68,12 @@ class LivePlugin(Generic[P]):
         """See the port."""
         return self.connect(checked(self.name, self.parameters, parameters))
 
+    def describe(self) -> Description:
+        """See ``Described`` of the port."""
+        return replace(
+            described(self.parameters, self.method), packages=self.packages, install=self.install
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticPlugin(Generic[P]):
@@ -65,6 +82,9 @@ class StaticPlugin(Generic[P]):
     name: str
     parameters: type[P]
     connect: Callable[[P], StaticDataset]
+    method: Method = Method.REFERENCE_LOSS
+    packages: tuple[str, ...] = ()
+    install: str = ""
 
     @property
     def freshness(self) -> Freshness:
@@ -73,6 +93,39 @@ class StaticPlugin(Generic[P]):
     def open(self, parameters: Mapping[str, ParameterValue]) -> StaticDataset:
         """See the port."""
         return self.connect(checked(self.name, self.parameters, parameters))
+
+    def describe(self) -> Description:
+        """See ``Described`` of the port."""
+        return replace(
+            described(self.parameters, self.method), packages=self.packages, install=self.install
+        )
+
+
+def described(model: type[Parameters], method: Method) -> Description:
+    """Return a source's usual method with its parameters, for an author of schedules."""
+    schema = model.model_json_schema()
+    required = set(schema.get("required", ()))
+    return Description(
+        method=method,
+        parameters=tuple(
+            ParameterDescription(
+                name=name,
+                takes=", ".join(_limits(field, name in required)),
+                is_required=name in required,
+                default=_plain(field.get("default")),
+            )
+            for name, field in schema.get("properties", {}).items()
+        ),
+    )
+
+
+def _plain(value: object) -> ParameterValue | None:
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list):
+        inner = [plain for each in value if (plain := _plain(each)) is not None]
+        return tuple(inner) if len(inner) == len(value) else None
+    return None
 
 
 def checked(source: str, model: type[P], parameters: Mapping[str, ParameterValue]) -> P:
@@ -143,3 +196,4 @@ if TYPE_CHECKING:
 
     def _conforms(live: LivePlugin[NoParameters], static: StaticPlugin[NoParameters]) -> None:
         _: tuple[DatasetPlugin, ...] = (live, static)
+        __: tuple[Described, ...] = (live, static)

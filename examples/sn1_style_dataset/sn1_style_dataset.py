@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from sn37.dataset_plugin import LivePlugin, Parameters
 from sn37.domain.data.samples import Pool, PoolRequest, Provenance, Sample, TimeWindow
+from sn37.domain.schedule.methods import Method
 from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import DatasetUnavailable
 
@@ -93,4 +94,5 @@ def to_sample(fields: object, window: TimeWindow) -> Sample | None:
 
 
 def build() -> DatasetPlugin:
-    return LivePlugin(name="sn1_style", parameters=Settings, connect=Questions)
+    choice = Method.MULTIPLE_CHOICE
+    return LivePlugin(name="sn1_style", parameters=Settings, connect=Questions, method=choice)

@@ -3,16 +3,23 @@
     CommandError: the command failed; exit code 1
     └── UsageError: the command was called wrongly; exit code 2
 
-The message is one line that says what is wrong and what to do. The command line prints it.
+The message is one line that says what is wrong and what to do. If several things are wrong, it
+announces one line for each. The command line prints them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class CommandError(Exception):
     """The command failed; the message says what to do next. Exit code 1."""
 
     exit_code = 1
+
+    def __init__(self, message: str, *, lines: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.lines = tuple(lines)  # what the message announces
 
 
 class UsageError(CommandError):

@@ -10,8 +10,14 @@ from datetime import datetime
 from enum import Enum
 from hashlib import sha256
 from pathlib import PurePath
+from types import MappingProxyType
 
 from sn37.domain.ids import Digest
+
+_LATER = "added_later"
+# Metadata of an optional field that came after others: the JSON leaves it out at its default, so
+# validators of two versions have the same digest of the same rules.
+ADDED_LATER = MappingProxyType({_LATER: True})
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
@@ -36,7 +42,11 @@ def fields_as_json(value: object) -> dict[str, JsonValue]:
     """Return the fields of a dataclass as JSON, by name; see ``as_json``."""
     if not is_dataclass(value):
         raise TypeError(f"a {type(value).__name__} has no fields")
-    return {f.name: as_json(getattr(value, f.name)) for f in fields(value)}
+    return {
+        f.name: as_json(held)
+        for f in fields(value)
+        if (held := getattr(value, f.name)) != f.default or not f.metadata.get(_LATER)
+    }
 
 
 def as_json(value: object) -> JsonValue:

@@ -30,5 +30,10 @@ class Check:
     @property
     def line(self) -> str:
         """Return a line for people: the grade, the finding, and the remedy."""
-        said = f"{self.grade.value:<8} {self.name}: {self.detail}"
+        return f"{self.grade.value:<8} {self.finding}"
+
+    @property
+    def finding(self) -> str:
+        """Return the line without the grade."""
+        said = f"{self.name}: {self.detail}"
         return f"{said}; to fix it: {self.remedy}" if self.remedy else said

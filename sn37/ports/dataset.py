@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 from sn37.domain.data.samples import Pool, PoolRequest, Sample
 from sn37.domain.ids import Seed
 from sn37.domain.schedule.competition import Freshness, ParameterValue
+from sn37.domain.schedule.methods import Method
 
 
 @runtime_checkable
@@ -85,6 +86,35 @@ class Pinnable(Protocol):
             ValueError: A parameter is unknown or out of range; the message names it.
             DatasetUnavailable: It could not be read.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterDescription:
+    """A parameter of a source, for people."""
+
+    name: str
+    takes: str  # such as "integer, at least 1, default 10"
+    is_required: bool
+    default: ParameterValue | None = None  # ``None`` also if a schedule cannot contain it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """Facts about a source for an author of schedules."""
+
+    method: Method  # by which models are usually scored on its samples
+    parameters: tuple[ParameterDescription, ...] = ()
+    packages: tuple[str, ...] = ()  # that reading imports, beyond the plug-in's own dependencies
+    install: str = ""  # what ``pip install`` needs to install them
+
+
+@runtime_checkable
+class Described(Protocol):
+    """Optional third interface of a plug-in, for ``sn37 schedule new`` and a validator's start."""
+
+    def describe(self) -> Description:
+        """Return the usual method, the parameters and the packages; does no I/O."""
         ...
 
 

@@ -15,6 +15,7 @@ from sn37.domain.ids import Block, CompetitionId, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.records.receipt import SignedReceipt
 from sn37.domain.round.state import DrawnRows, OpenRound, Reserve, ValidatorState
+from sn37.domain.scoring.answer_signals import AnswerSignals
 from sn37.domain.scoring.jobs import BlockLosses, ControlKind, ControlLoss
 from sn37.domain.scoring.opinion import Compared, Opinion, View
 from sn37.domain.submission.submission import Verdict
@@ -228,6 +229,34 @@ class OpenRoundsContract(StateStoreHarness):
 
         self.run(steps)
         assert self.load().open_rounds[ROUND].journal == {ALICE: (losses(1.0),)}
+
+    def test_right_answers_are_journalled_with_their_block(self) -> None:
+        blocks = tuple(
+            replace(losses(1.0, 2.0, first=2 * n), num_right=right)
+            for n, right in enumerate((None, 0, 2))
+        )
+
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            for block in blocks:
+                await store.append(ROUND, ALICE, block)
+
+        self.run(steps)
+        assert self.load().open_rounds[ROUND].journal == {ALICE: blocks}
+
+    def test_signals_of_answers_are_journalled_with_their_block(self) -> None:
+        signals = AnswerSignals(
+            num_answers=2, empty=1, repetitive=0, canned=1, near_ties=9, example='a "b" \u6f22'
+        )
+        blocks = (replace(losses(1.0, 2.0), answers=signals), losses(1.0, 2.0, first=2))
+
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            for block in blocks:
+                await store.append(ROUND, ALICE, block)
+
+        self.run(steps)
+        assert self.load().open_rounds[ROUND].journal == {ALICE: blocks}
 
     def test_losses_survive_bit_by_bit(self) -> None:
         values = (math.nan, math.inf, -math.inf, -0.0, 5e-324, 0.1 + 0.2, 1e308)

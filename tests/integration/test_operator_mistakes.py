@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -100,14 +102,14 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(tmp_path: Path)
     assert not (tmp_path / "state.sqlite").exists()
 
 
-def test_a_task_that_cannot_be_scored_is_told_before_the_work(tmp_path: Path) -> None:
+def test_a_task_without_its_budget_is_told_before_the_work(tmp_path: Path) -> None:
     preset = (files("sn37") / "app" / "schedules" / "simnet.toml").read_text()
     schedule = tmp_path / "schedule.toml"
     without_base = re.sub(r"(?m)^base_model = .*$", "", preset)
-    schedule.write_text(without_base.replace('"reference_loss"', '"multiple_choice"', 1))
+    schedule.write_text(without_base.replace('"reference_loss"', '"instruction_rules"', 1))
     code, said = refused(tmp_path / "state", "--schedule", str(schedule))
     assert code == 1
-    assert "this version cannot score multiple_choice, only reference_loss, text_loss" in said
+    assert "instruction_rules needs max_new_tokens, the tokens of the longest answer" in said
     assert not (tmp_path / "state" / "simnet").exists()
 
 
@@ -119,8 +121,49 @@ def test_a_schedule_with_a_revision_that_can_move_is_refused(tmp_path: Path) -> 
     schedule.write_text(changed)
     code, said = refused(tmp_path / "state", "--schedule", str(schedule))
     assert code == 1
-    assert "tokenizer simnet/base at 'main': not a commit of 40 hex digits" in said
+    assert "tokenizer simnet/base: revision 'main' is not a commit of 40 hex digits" in said
     assert "sn37 schedule pin" in said
+
+
+HANGING = """
+import os, threading
+from pathlib import Path
+
+def build():
+    Path(__file__).with_name("asked").write_text(str(os.getpid()))
+    threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_a_data_set_hangs_ends_the_start_cleanly(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "hanging.py").write_text(HANGING)
+    info = tmp_path / "hanging-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hanging\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[sn37.datasets]\nhanging = hanging:build\n")
+    preset = (files("sn37.app") / "schedules/simnet.toml").read_text()
+    schedule = tmp_path / "schedule.toml"
+    text = preset.replace("[sources.simnet]", "[sources.hanging]")
+    schedule.write_text(text.replace('source = "simnet"', 'source = "hanging"'))
+    run = subprocess.Popen(
+        command(tmp_path / "state", "--schedule", str(schedule)),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "asked").exists() or not (tmp_path / "asked").read_text():
+        assert run.poll() is None
+        time.sleep(0.05)
+    plugin = os.pidfd_open(int((tmp_path / "asked").read_text()))
+    run.send_signal(number)
+    _, said = run.communicate()
+    assert (run.returncode, said) == (0, "")
+    assert select.select([plugin], [], [], 20)[0], "the plug-in's process is still there"
+    os.close(plugin)
+    assert not (tmp_path / "state").exists()
 
 
 @pytest.mark.parametrize("numbers", [(signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)])

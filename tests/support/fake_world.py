@@ -83,6 +83,7 @@ class World:
             rows=list(some_samples(4_000, since=time_of(0), every_s=10))
         )
     )
+    sources: dict[str, DatasetPlugin] = field(default_factory=dict)  # besides ``dataset``
     scorer: FakeScorer = field(default_factory=FakeScorer)
     store: FakeStateStore = field(default_factory=FakeStateStore)
     sink: RecordingSink = field(default_factory=RecordingSink)
@@ -136,7 +137,7 @@ class World:
 
     def _container(self) -> Container:
         def find(name: str) -> DatasetPlugin:
-            return FakePlugin(source=self.dataset)
+            return self.sources.get(name) or FakePlugin(source=self.dataset)
 
         return Container(
             settings=providers.Object(

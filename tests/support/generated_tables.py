@@ -1,4 +1,4 @@
-"""The tables of docs/miner.md and docs/scoring.md that are the program's own.
+"""The tables of docs/miner.md, docs/scoring.md and docs/schedules.md that are the program's own.
 
 ``python -m tests.support.generated_tables`` writes them again; a test fails while they differ.
 """
@@ -6,9 +6,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from sn37.app.config.toml_tables import Table
+from sn37.app.config.toml_writer import value_text
+from sn37.app.schedule import tables as of_schedule
+from sn37.domain.canonical import as_json
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.schedule.methods import LossUnit, Method
 from sn37.domain.scoring.worst_loss import worst_loss
@@ -16,10 +21,26 @@ from sn37.domain.submission.admission import AdmissionStep
 
 _DOCS = Path(__file__).parents[2] / "docs"
 MINER, SCORING = _DOCS / "miner.md", _DOCS / "scoring.md"
-DOCUMENTS = (MINER, SCORING)
+SCHEDULES = _DOCS / "schedules.md"
+DOCUMENTS = (MINER, SCORING, SCHEDULES)
+SCHEDULE_TABLES: Mapping[str, type[Table]] = {
+    "keys of the file": of_schedule.ScheduleTable,
+    "keys of timing": of_schedule.TimingTable,
+    "keys of a source": of_schedule.SourceTable,
+    "keys of a competition": of_schedule.CompetitionTable,
+    "keys of epsilon": of_schedule.EpsilonTable,
+    "keys of tokenizer": of_schedule.TokenizerTable,
+    "keys of base_model": of_schedule.BaseModelTable,
+    "keys of constraints": of_schedule.ConstraintsTable,
+    "keys of norms": of_schedule.NormsTable,
+    "keys of a task": of_schedule.TaskTable,
+    "keys of normalization": of_schedule.NormalizationTable,
+    "keys of a stage": of_schedule.StageTable,
+}
 _SIDES = {Blame.MINER: "yours", Blame.OURS: "the validator's", Blame.NOBODY: "nobody's"}
 _UNITS = {
     LossUnit.TEXT: "nats per token, or bits per byte",
+    LossUnit.GUESS: "1 is guessing",
     LossUnit.SHARE: "share",
 }
 
@@ -28,6 +49,8 @@ def tables(document: Path) -> Mapping[str, Sequence[str]]:
     """The rows of each table of a document, by the name in its opening comment."""
     if document == SCORING:
         return {"methods": [_method(method) for method in Method]}
+    if document == SCHEDULES:
+        return {name: list(_keys(table)) for name, table in SCHEDULE_TABLES.items()}
     return {
         "reasons": [
             f"| `{r.value}` | {_SIDES[r.blame]} | {r.meaning.removesuffix(f'; {r.remedy}')} "
@@ -56,6 +79,54 @@ def _method(method: Method) -> str:
         *("yes" if answer else "no" for answer in answers),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _keys(table: type[Table]) -> Iterator[str]:
+    """A row for each key of a table of a schedule: what it takes, its default, what it says."""
+    schema = table.model_json_schema()
+    for key, field in table.model_fields.items():
+        if key == "kind":  # of epsilon, which files leave out
+            continue
+        takes = _takes(schema["properties"][key], schema.get("$defs", {}))
+        default = (
+            "needed"
+            if field.is_required()
+            else _default(field.get_default(call_default_factory=True))
+        )
+        yield f"| `{key}` | {takes} | {default} | {field.description} |"
+
+
+def _default(value: object) -> str:
+    if value is None or isinstance(value, Table) or value == {}:
+        return ""
+    return f"`{value_text(as_json(value))}`"
+
+
+def _takes(field: Mapping[str, Any], defined: Mapping[str, Mapping[str, Any]]) -> str:
+    choices = [c for c in field.get("anyOf", ()) if c.get("type") != "null"]
+    if len(choices) > 1:
+        return " or ".join(_takes(choice, defined) for choice in choices)
+    field = {**field, **choices[0]} if choices else field
+    if (name := str(field.get("$ref", "")).removeprefix("#/$defs/")) in defined:
+        values = defined[name].get("enum")
+        return ", ".join(f"`{value}`" for value in values) if values else "table"
+    match field:
+        case {"type": "array", "items": {"$ref": _}}:
+            return "tables"
+        case {"type": "array", "items": inner}:
+            return f"list of {_takes(inner, defined)}s"
+        case {"type": "object", "additionalProperties": {"$ref": _}}:
+            return "tables with names"
+    kinds = {"integer": "whole number", "number": "number", "string": "text", "object": "table"}
+    bounds = [field.get("minimum"), field.get("maximum")]
+    return (
+        kinds[field["type"]]
+        + {
+            (False, False): "",
+            (True, False): f" from {bounds[0]}",
+            (True, True): f" {bounds[0]} to {bounds[1]}",
+        }[bounds[0] is not None, bounds[1] is not None]
+    )
 
 
 def generated(document: Path, text: str) -> str:

@@ -29,6 +29,7 @@ COLUMNS: Mapping[str, stored.Column[Any]] = {
     "draw.samples": stored.SAMPLES,
     "draw.reserve": stored.RESERVE,
     "journal.controls": stored.CONTROLS,
+    "journal.answers": stored.ANSWERS,
     "environment.value": stored.ENVIRONMENT,
     "outcome.value": stored.OUTCOME,
     "opinion.value": stored.OPINION,

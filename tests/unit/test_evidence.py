@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -29,6 +30,7 @@ from sn37.domain.schedule.epsilon import FixedEpsilon
 from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.schedule.normalization import Identity, InverseExponential
+from sn37.domain.scoring.answer_signals import AnswerSignals
 from sn37.domain.scoring.jobs import BlockLosses
 
 SOURCE = Source(name="static", freshness=Freshness.NONE)
@@ -256,6 +258,48 @@ def test_sums_beyond_float64_are_nan_and_not_an_error() -> None:
     assert math.isnan(exact_sum([1e308, 1e308]))
     assert math.isnan(exact_sum([math.inf, -math.inf]))
     assert exact_sum([0.1] * 10) == 1.0
+
+
+def test_accuracy_is_shown_beside_the_score_of_questions_and_is_not_in_it() -> None:
+    plain = blocks_of([0.5] * 60, len(ORDER))
+    answered = [
+        replace(b, num_right=n % 3) if b.block.task == "choice" else b for n, b in enumerate(plain)
+    ]
+    choice, text = task_scores(answered, COMPETITION)
+    total = sum(b.num_right or 0 for b in answered)
+    assert total
+    assert (choice.accuracy, text.accuracy) == (total / 40, None)
+    without = tuple(replace(score, accuracy=None) for score in (choice, text))
+    assert without == task_scores(plain, COMPETITION)
+
+
+def test_signals_of_answers_are_shown_beside_the_score_and_are_not_in_it() -> None:
+    plain = blocks_of([0.5] * 60, len(ORDER))
+    signalled = [
+        replace(
+            b,
+            answers=AnswerSignals(
+                num_answers=len(b.losses), empty=1, repetitive=0, canned=2, near_ties=3, example="e"
+            ),
+        )
+        if b.block.task == "choice"
+        else b
+        for b in plain
+    ]
+    choice, text = task_scores(signalled, COMPETITION)
+    num_blocks = sum(b.answers is not None for b in signalled)
+    assert choice.answers is not None
+    assert (choice.answers.num_answers, choice.answers.canned) == (40, 2 * num_blocks)
+    assert text.answers is None
+    without = tuple(replace(score, answers=None) for score in (choice, text))
+    assert without == task_scores(plain, COMPETITION)
+
+
+def test_a_block_has_signals_of_its_own_answers_only() -> None:
+    (block,) = blocks_of([0.5] * 60, 1)
+    signals = AnswerSignals(num_answers=3, empty=0, repetitive=0, canned=0, near_ties=0)
+    with pytest.raises(ValueError, match="signals of 3 answers"):
+        replace(block, answers=signals)
 
 
 def test_identity_tasks_show_their_mean_loss() -> None:

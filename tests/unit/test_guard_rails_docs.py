@@ -17,12 +17,16 @@ from sn37.app.cli import root as main
 from sn37.app.cli import validator
 from sn37.app.cli.run import LateCommand, run
 from sn37.app.config.settings import FLAGS, Settings, load_settings
+from sn37.app.config.toml_tables import keys_of
 from sn37.app.rounds.report import report
+from sn37.app.schedule.advice import unburnt_lines, undecided_lines, warnings
+from sn37.app.schedule.load import PRESETS, load_schedule
+from sn37.app.schedule.tables import ScheduleTable
 from sn37.domain.canonical import JsonValue
 from sn37.domain.round.state import ValidatorState
 from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import a_round_key, a_round_result, a_schedule
-from tests.support import generated_tables
+from tests.support import competitions_document, generated_tables
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -225,6 +229,39 @@ def test_decisions_have_numbers_of_their_own_and_say_them() -> None:
 def test_the_tables_of_reasons_checks_and_methods_are_the_program_s(path: Path) -> None:
     text, run = read(path), "run python -m tests.support.generated_tables"
     assert text == generated_tables.generated(path, text), run
+
+
+def test_the_competitions_are_those_of_the_schedules_that_ship() -> None:
+    run = "run python -m tests.support.competitions_document"
+    assert read(competitions_document.DOCUMENT) == competitions_document.text(), run
+
+
+def test_every_competition_that_ships_says_what_it_is_for() -> None:
+    for preset in PRESETS:
+        loaded = load_schedule(preset, known_sources=None)
+        for stage in loaded.schedule.stages:
+            for competition in stage.competitions:
+                said = loaded.summary_at(stage.from_block, competition)
+                assert said is not None, competition.name
+                assert said.endswith(".")
+
+
+def test_the_example_of_a_schedule_can_be_loaded_and_decides(tmp_path: Path) -> None:
+    text = read(ROOT / "docs" / "schedules.md")
+    (example,) = re.findall(r"<!-- example -->\n```toml\n(.*?)```", text, re.DOTALL)
+    file = tmp_path / "example.toml"
+    file.write_text(example)
+    loaded = load_schedule(file, known_sources=None)
+    assert [c.name for s in loaded.schedule.stages for c in s.competitions] == ["CHAT", "CHAT"]
+    assert not undecided_lines(loaded.schedule)
+    assert not unburnt_lines(loaded.schedule)
+    assert [line for line in warnings(loaded.schedule) if "digest" not in line] == []
+
+
+def test_every_key_of_a_schedule_is_explained() -> None:
+    keys_ = keys_of(ScheduleTable.model_json_schema()) - {"kind"}
+    rows = re.findall(r"(?m)^\| `([a-z_]+)` \|.*\| (.*) \|$", read(generated_tables.SCHEDULES))
+    assert {key for key, meaning in rows if len(meaning) > 5} >= keys_
 
 
 def table(first: str) -> list[list[str]]:

@@ -23,6 +23,8 @@ from sn37.app.errors import CommandError
 from sn37.app.samples import plugins
 from sn37.app.schedule.advice import Difference, differences, warnings
 from sn37.app.schedule.load import read_schedule
+from sn37.domain.schedule import methods
+from sn37.domain.schedule.methods import SCORED_METHODS, Method, not_scored
 from sn37.ports.errors import ChainUnavailable
 
 HELP_S = 0.5
@@ -211,7 +213,9 @@ def test_check_says_which_data_set_is_not_installed(
     monkeypatch.setattr(plugins, "dataset_names", lambda: frozenset({"sn1", "sn18"}))
     assert sn37_command("schedule", "check", "finney") == 1
     said = capsys.readouterr().err
-    assert re.match(r"error: preset finney, line \d+: sources\.(\w+): data set '\1' is not", said)
+    assert said.startswith("error: preset finney: ")
+    assert "\nfailed   data set fineweb: not installed; installed: sn1, sn18; to fix it: " in said
+    assert "\nfailed   data set codeforces: not installed; " in said
 
 
 @pytest.fixture
@@ -234,15 +238,18 @@ def test_check_of_the_structure_alone_warns_of_what_is_allowed_and_odd(
 
 
 def test_check_refuses_a_task_that_this_version_cannot_score(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(methods, "SCORED_METHODS", SCORED_METHODS - {Method.INSTRUCTION_RULES})
     preset = Path(sn37.__file__).with_name("app").joinpath("schedules/simnet.toml").read_text()
     text = 'burn = "5burn"\n' + re.sub(r"(?m)^base_model = .*$", "", preset)
     file = tmp_path / "quiz.toml"
-    file.write_text(text.replace('"reference_loss"', '"multiple_choice"', 1))
+    method = '"instruction_rules"\nmax_new_tokens = 8'
+    file.write_text(text.replace('"reference_loss"', method, 1))
     assert sn37_command("schedule", "check", str(file)) == 1
-    unable = "this version cannot score multiple_choice, only reference_loss, text_loss"
-    assert re.search(rf"task \w+ of competition 1: {unable}", capsys.readouterr().err)
+    unable = not_scored(Method.INSTRUCTION_RULES)
+    refused = rf"task \w+ of competition 1 \(SIMNET_INSTRUCT\): {unable}; to fix it: "
+    assert re.search(refused, capsys.readouterr().err)
     assert sn37_command("schedule", "check", str(file), "--structure-only") == 0
     assert re.search(rf"warning: task \w+ of competition 1: {unable}", capsys.readouterr().out)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,14 @@ def test_each_subnet_has_a_state_folder_of_its_own(monkeypatch: pytest.MonkeyPat
     assert len(set(folders)) == 6
 
 
+@pytest.mark.parametrize(
+    "network",
+    ["simnet", "local", "test", "ws://127.0.0.1:9944", "ws://localhost:1", "ws://[::1]:9944"],
+)
+def test_networks_for_trials_take_a_schedule_of_ones_own(network: str) -> None:
+    assert load_settings({"network": network, "schedule": "mine.toml"}).schedule is not None
+
+
 def test_a_home_folder_is_spelled_out() -> None:
     assert load_settings({"state_dir": "~/x"}).state_dir == Path.home() / "x"
 
@@ -101,8 +110,14 @@ def test_a_home_folder_is_spelled_out() -> None:
         (
             {"schedule": "mine.toml"},
             {},
-            "--schedule: only on simnet and local, not on finney: "
+            "--schedule: only on simnet, local, test and addresses of this machine, not on finney: "
             "all validators share the schedule that ships",
+        ),
+        (
+            {"schedule": "mine.toml", "network": "wss://entrypoint.example:443"},
+            {},
+            "--schedule: only on simnet, local, test and addresses of this machine, not on "
+            "wss://entrypoint.example:443: all validators share the schedule that ships",
         ),
         (
             {"network": "test"},
@@ -321,3 +336,40 @@ def test_a_wrong_value_of_any_setting_is_refused_in_plain_words(name: str, tmp_p
             refused.append(str(error).removeprefix(f"{file}, line 2: {name}: "))
     assert len(refused) > 2
     assert [r for r in refused if str(file) in r or JARGON.search(r) or "\n" in r] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, None),
+        ("now", "now"),
+        ("2026-06-01T12:00Z", datetime(2026, 6, 1, 12, tzinfo=UTC)),
+        ("2026-06-01T14:00:00.5+02:00", datetime(2026, 6, 1, 12, tzinfo=UTC)),
+        ("2026-06-01", datetime(2026, 6, 1, tzinfo=UTC)),
+    ],
+)
+def test_the_clock_of_simnet_may_start_now_or_at_a_time(
+    given: str | None, expected: datetime | str | None
+) -> None:
+    settings = load_settings({"network": "simnet", "start_time": given})
+    assert settings.start_time == expected
+
+
+def test_a_settings_file_may_give_the_start_time_as_a_time(tmp_path: Path) -> None:
+    file = tmp_path / "sn37.toml"
+    file.write_text('network = "simnet"\nstart_time = 2026-06-01T12:00:00Z\n')
+    assert load_settings({"config": file}).start_time == datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("given", ["", "soon", "12:00", "1750-01-01", "9999-12-31T23:59Z"])
+def test_a_wrong_start_time_is_one_line(given: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings({"network": "simnet", "start_time": given})
+    assert str(caught.value) == (
+        f"--start-time: expected now, or a time such as 2026-01-02T12:00Z, not {given!r}"
+    )
+
+
+def test_only_the_clock_of_simnet_can_be_set() -> None:
+    with pytest.raises(UsageError, match="--start-time: only on simnet, not on finney: a real"):
+        load_settings({"start_time": "now"})

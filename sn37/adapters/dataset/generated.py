@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from sn37.dataset_plugin import Parameters, StaticPlugin
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Seed
+from sn37.domain.schedule.methods import Method
 from sn37.domain.tasks import arithmetic, brackets, instructions, list_reasoning, word_sorting
 from sn37.domain.tasks.questions import Make, Question, draw_questions
 
@@ -104,13 +105,18 @@ def list_reasoning_plugin() -> DatasetPlugin:
 
 def if_eval_plugin() -> DatasetPlugin:
     """Return the plug-in of the source ``if_eval``."""
-    return _plugin("if_eval", InstructionParameters, instructions.instructions)
+    return _plugin(
+        "if_eval", InstructionParameters, instructions.instructions, Method.INSTRUCTION_RULES
+    )
 
 
 def _plugin(
-    name: str, parameters: type[Parameters], make: Callable[..., tuple[Question, ...]]
+    name: str,
+    parameters: type[Parameters],
+    make: Callable[..., tuple[Question, ...]],
+    method: Method = Method.REFERENCE_LOSS,
 ) -> DatasetPlugin:
     def connect(given: Parameters) -> StaticDataset:
         return Generated(name, partial(make, **given.model_dump()))
 
-    return StaticPlugin(name=name, parameters=parameters, connect=connect)
+    return StaticPlugin(name=name, parameters=parameters, connect=connect, method=method)

@@ -19,6 +19,7 @@ from sn37.adapters.dataset.wandb_rows import TIMEOUT_S, read_rows
 from sn37.dataset_plugin import LivePlugin, Parameters
 from sn37.domain.data.samples import Pool, PoolRequest, Provenance, Sample
 from sn37.domain.ids import Hotkey
+from sn37.domain.schedule.methods import Method
 
 if TYPE_CHECKING:
     from sn37.ports.dataset import DatasetPlugin, LiveDataset
@@ -120,7 +121,14 @@ class RunQuestions:
 
 def build() -> DatasetPlugin:
     """Return the plug-in for the entry point."""
-    return LivePlugin(name="sn1", parameters=Sn1Parameters, connect=_connect)
+    return LivePlugin(
+        name="sn1",
+        parameters=Sn1Parameters,
+        connect=_connect,
+        method=Method.MULTIPLE_CHOICE,
+        packages=("huggingface_hub", "pyarrow", "wandb"),
+        install="sn37[data]",
+    )
 
 
 def _connect(parameters: Sn1Parameters) -> LiveDataset:

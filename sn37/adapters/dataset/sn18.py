@@ -140,7 +140,13 @@ def _shipped_filter() -> IsClean:
 
 def build() -> DatasetPlugin:
     """Return the plug-in for the entry point."""
-    return LivePlugin(name="sn18", parameters=Sn18Parameters, connect=Sn18)
+    return LivePlugin(
+        name="sn18",
+        parameters=Sn18Parameters,
+        connect=Sn18,
+        packages=("hyperscan", "wandb"),
+        install="sn37[data]",
+    )
 
 
 if TYPE_CHECKING:

@@ -61,6 +61,7 @@ class HubModelStore:
         # Two calls for one revision take turns: the second finds what the first has fetched.
         # A lock exists as long as a call holds it or waits for it.
         self._turns: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+        self._evicting = asyncio.Lock()  # two at once would delete the same folders
 
     async def fetch(self, commitment: Commitment, constraints: ModelConstraints) -> ModelArtifact:
         """See ``ModelStore.fetch``."""
@@ -158,9 +159,10 @@ class HubModelStore:
 
     async def evict(self, *, keep: Collection[ModelRef]) -> int:
         """See ``ModelStore.evict``."""
-        busy = {folder for folder, turn in self._turns.items() if turn.locked()}
-        busy |= {folder.parent.with_name("models") / folder.name for folder in busy}
-        return await _in_thread(lambda: self._cache.evict(keep=keep, busy=busy))
+        async with self._evicting:
+            busy = {folder for folder, turn in self._turns.items() if turn.locked()}
+            busy |= {folder.parent.with_name("models") / folder.name for folder in busy}
+            return await _in_thread(lambda: self._cache.evict(keep=keep, busy=busy))
 
 
 def _settle(facts: StoredFacts, partial: Path, home: Path) -> None:

@@ -6,14 +6,14 @@ import os
 import signal
 
 from sn37.adapters.scoring.deadline import How, Overrun
-from sn37.adapters.scoring.messages import Failed, Reached, Ready, Refused, Reply, Scored
+from sn37.adapters.scoring.messages import BlockReply, Failed, Reached, Ready, Refused, Reply
 from sn37.adapters.scoring.reference import Pace
 from sn37.adapters.scoring.worker_handle import Ended
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 
 
-def unblamed(reply: Reply) -> Ready | Reached | Scored:
+def unblamed(reply: Reply) -> Ready | Reached | BlockReply:
     """Return the reply; raise the fault that it reports, if any.
 
     Raises:

@@ -10,11 +10,14 @@ from sn37.adapters.scoring.deadline import Deadline
 from sn37.adapters.scoring.messages import (
     LENGTH,
     MAX_REPLY_BYTES,
+    Answered,
+    BlockReply,
     MalformedMessage,
     Reached,
     Ready,
     Reply,
     Scored,
+    Weighed,
     WorkOrder,
     decode_reply,
 )
@@ -43,20 +46,22 @@ async def start(worker: Child, order: WorkOrder) -> Mapping[str, str]:
         raise ScorerUnavailable(f"the worker did not start within {START_S:g} s") from error
 
 
-async def next_block(worker: Child, deadline: Deadline) -> Scored:
-    """Return the losses of the next block; track the stages before it."""
+async def next_block(
+    worker: Child, deadline: Deadline, *, max_reply_bytes: int = MAX_REPLY_BYTES
+) -> BlockReply:
+    """Return the losses of the next block, or its answers; track the stages before it."""
     while True:
-        match unblamed(await deadline.run(_receive(worker))):
+        match unblamed(await deadline.run(_receive(worker, max_reply_bytes))):
             case Reached(stage) if deadline.stage.is_before(stage):
                 deadline.enter(stage)
-            case Scored() as told:
+            case Scored() | Weighed() | Answered() as told:
                 deadline.block_done()
                 return told
             case other:
                 raise unexpected(other)
 
 
-async def _receive(worker: Child) -> Reply:
+async def _receive(worker: Child, max_reply_bytes: int = MAX_REPLY_BYTES) -> Reply:
     """Return the worker's next message.
 
     Raises:
@@ -65,7 +70,7 @@ async def _receive(worker: Child) -> Reply:
     """
     try:
         (length,) = LENGTH.unpack(await worker.reader.readexactly(LENGTH.size))
-        if length > MAX_REPLY_BYTES:
+        if length > max_reply_bytes:
             raise MalformedMessage(f"{length} bytes are too long")
         return decode_reply(await worker.reader.readexactly(length))
     except asyncio.IncompleteReadError as error:

@@ -19,9 +19,12 @@ from sn37.domain.reasons import Reason
 from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.model_limits import NormLimits
 from sn37.domain.scoring.deadlines import Stage
+from sn37.domain.scoring.generated_answers import BYTES_PER_TOKEN
 from sn37.domain.scoring.jobs import Implementation
 
-MAX_REPLY_BYTES = 65_536  # 16 losses take under 1 kB
+# Without answers to prompts. 16 losses take under 1 kB, those of 16 x 26 options under 16 kB.
+MAX_REPLY_BYTES = 65_536
+_JSON_BYTES = 6  # at most, of one byte of UTF-8
 MAX_DETAIL = 500  # characters of a worker's explanation
 MAX_TOKENS = (1 << 53) - 1  # in a block; JSON, floats and SQLite represent all counts up to it
 MAX_CONTROL_BITS = 1e6  # no control costs a thousandth of it
@@ -50,14 +53,32 @@ class MalformedMessage(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockOrder:
-    """The samples of one block as (prompt, reference) pairs, without their origin.
+    """The samples of one block, without their origin; the method says of which kind they are.
 
-    ``controls`` are pairs too, scored after the samples, see ``sn37.domain.scoring.controls``.
+    Texts are (prompt, reference) pairs, and the worker answers with ``Scored``. Questions are
+    (prompt, answers): texts that may follow, one for each option, of which the worker is not told
+    which is right; it answers with ``Weighed``. Prompts are to be answered with at most
+    ``max_new_tokens`` tokens each, and come with their number of lettered options, 0 for a free
+    answer; the worker answers with ``Answered``. ``controls`` are pairs too, scored after the
+    samples, see ``sn37.domain.scoring.controls``.
     """
 
     method: Method
-    pairs: tuple[tuple[str, str], ...]
+    pairs: tuple[tuple[str, str], ...] = ()
+    questions: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    prompts: tuple[tuple[str, int], ...] = ()
+    max_new_tokens: int = 0
     controls: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.pairs) + len(self.questions) + len(self.prompts)
+
+    @property
+    def max_reply_bytes(self) -> int:
+        """Size of the longest reply to this block."""
+        answers = len(self.prompts) * BYTES_PER_TOKEN * self.max_new_tokens
+        return MAX_REPLY_BYTES + _JSON_BYTES * answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +86,10 @@ class WorkOrder:
     """All input of a worker. Paths are absolute.
 
     ``blocks`` are all of the round; the first ``skip_blocks`` of them are not scored. ``seed``,
-    hexadecimal, decides which samples are probed (``causality``). ``memory_bytes`` is the memory
-    that a model of this size may use, on the host or on the device.
+    hexadecimal, decides which samples are probed (``causality``). It is a digest of ``blocks``:
+    one of the whole manifest would cover which options are right, and a model could try all answers
+    to a few questions until the digest fits. ``memory_bytes`` is the memory that a model of this
+    size may use, on the host or on the device.
     """
 
     model: str
@@ -82,6 +105,7 @@ class WorkOrder:
     memory_bytes: int
     seed: str
     blocks: tuple[BlockOrder, ...]
+    stop: tuple[str, ...] = ()  # texts that end an answer to a prompt
     skip_blocks: int = 0
     implementation: Implementation = Implementation.OURS
 
@@ -101,12 +125,16 @@ class WorkOrder:
             BlockOrder(
                 method=_method(block["method"]),
                 pairs=tuple((prompt, reference) for prompt, reference in block["pairs"]),
+                questions=tuple((prompt, tuple(answers)) for prompt, answers in block["questions"]),
+                prompts=tuple((prompt, num_options) for prompt, num_options in block["prompts"]),
+                max_new_tokens=block["max_new_tokens"],
                 controls=tuple((prompt, text) for prompt, text in block["controls"]),
             )
             for block in fields.pop("blocks")
         )
         norms = NormLimits(**fields.pop("norms"))
         implementation = Implementation(fields.pop("implementation"))
+        fields["stop"] = tuple(fields["stop"])
         return cls(blocks=blocks, norms=norms, implementation=implementation, **fields)
 
 
@@ -151,6 +179,33 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighed:
+    """-log p of every answer to the questions of the next block, and the number of their tokens."""
+
+    nats: tuple[tuple[float, ...], ...]
+    tokens: int
+
+    def encode(self) -> bytes:
+        nats = [[x if math.isfinite(x) else str(x) for x in answers] for answers in self.nats]
+        return frame({"type": "weighed", "nats": nats, "tokens": self.tokens})
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answers to the prompts of the next block, the number of their tokens, and of near-ties.
+
+    A near-tie is a step in which another device may have taken another token.
+    """
+
+    texts: tuple[str, ...]
+    tokens: int
+    near_ties: int
+
+    def encode(self) -> bytes:
+        return frame({"type": "answered", **asdict(self)})
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The model is at fault."""
 
@@ -171,7 +226,8 @@ class Failed:
         return frame({"type": "failed", "detail": clean(self.detail)})
 
 
-Reply = Ready | Reached | Scored | Refused | Failed
+BlockReply = Scored | Weighed | Answered
+Reply = Ready | Reached | BlockReply | Refused | Failed
 
 
 def frame(value: Mapping[str, object]) -> bytes:
@@ -224,9 +280,17 @@ def decode_reply(body: bytes) -> Reply:
             "controls": list(controls),
             **rest,
         } if not rest:
-            if isinstance(tokens, bool) or not 0 <= tokens <= MAX_TOKENS:
-                raise MalformedMessage("tokens is not a count")
-            return Scored(tuple(map(_loss, losses)), tokens, tuple(map(_bits, controls)))
+            return Scored(tuple(map(_loss, losses)), _count(tokens), tuple(map(_bits, controls)))
+        case {"type": "weighed", "nats": list(nats), "tokens": int(tokens), **rest} if not rest:
+            return Weighed(tuple(map(_answers, nats)), _count(tokens))
+        case {
+            "type": "answered",
+            "texts": list(texts),
+            "tokens": int(tokens),
+            "near_ties": int(near_ties),
+            **rest,
+        } if not rest:
+            return Answered(tuple(map(_answer, texts)), _count(tokens), _count(near_ties))
         case {"type": "reached", "stage": str(stage), **rest} if not rest:
             if stage not in set(Stage):
                 raise MalformedMessage("unknown stage")
@@ -252,6 +316,25 @@ def _text(value: object, limit: int) -> str:
     if not isinstance(value, str) or len(value) > limit:
         raise MalformedMessage("a text is missing or too long")
     return clean(value)
+
+
+def _count(value: int) -> int:
+    if isinstance(value, bool) or not 0 <= value <= MAX_TOKENS:
+        raise MalformedMessage("tokens is not a count")
+    return value
+
+
+def _answer(value: object) -> str:
+    """Return an answer; its size is checked against the block's budget."""
+    if not isinstance(value, str) or any("\ud800" <= c <= "\udfff" for c in value):
+        raise MalformedMessage("an answer is not a text")
+    return value
+
+
+def _answers(value: object) -> tuple[float, ...]:
+    if not isinstance(value, list):
+        raise MalformedMessage("the losses of a question's answers are not a list")
+    return tuple(map(_loss, value))
 
 
 def _loss(value: object) -> float:

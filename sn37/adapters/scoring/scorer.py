@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from typing import Literal
 
-from sn37.adapters.scoring.answers import answers, measured
+from sn37.adapters.scoring.answers import Asked, answers, measured
 from sn37.adapters.scoring.blame import out_of_time, post_mortem, unexpected
 from sn37.adapters.scoring.conversation import next_block, start
 from sn37.adapters.scoring.deadline import Deadline, Overrun
@@ -25,10 +25,13 @@ from sn37.adapters.scoring.reference import Reference
 from sn37.adapters.scoring.sandbox.layers import Sandbox
 from sn37.adapters.scoring.sandbox.probe import probe as probe_host
 from sn37.adapters.scoring.usage import Meter
-from sn37.domain.data.sampling import manifest_digest
-from sn37.domain.schedule.methods import not_scored
-from sn37.domain.scoring.controls import controls_of
+from sn37.domain.canonical import as_json, canonical_digest
+from sn37.domain.data.samples import Sample
+from sn37.domain.schedule.methods import Method, not_scored
+from sn37.domain.scoring.choices import ChoiceQuestion, questions_of, unaskable
+from sn37.domain.scoring.controls import Control, controls_of
 from sn37.domain.scoring.deadlines import deadlines_of
+from sn37.domain.scoring.generated_answers import not_judgeable
 from sn37.domain.scoring.jobs import BlockLosses, Implementation, ScoringJob
 from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import ScorerUnavailable
@@ -45,6 +48,9 @@ TOKEN_BYTES = 1 << 20  # activations for each token of the window, for a sample 
 # Factor for a second opinion: besides activations, a sample's full logits and their log-softmax,
 # 8 bytes for each token of the vocabulary; 3 MiB for the largest that is admitted.
 PLAIN_TOKENS = 4
+# Keys and values of the answers that are generated at once: fewer if a whole batch needs more, see
+# ``model.generation``.
+CACHE_BYTES: Mapping[Device, int] = {"cpu": 1 << 30, "cuda": 8 << 30}
 DRIVER_BYTES = 4 << 30  # host memory of a GPU's libraries and driver
 WARM_BYTES = 2 << 30  # more than a worker shares with its warm parent
 
@@ -102,7 +108,9 @@ class WorkerScorer:
         blocks = job.blocks()[job.skip_blocks :]
         if not blocks:
             return
-        controls = controls_of(job)
+        questions, controls = questions_of(job), controls_of(job)
+        samples = {batch.task: batch.samples for batch in job.batches}
+        by_block = dict(zip(job.blocks(), _blocks(job), strict=True))
         allowance = self._memory_bytes(job)
         readable = [_absolute(p) for p in (job.artifact.path, job.tokenizer) if p is not None]
         stacks = self._threads * STACK_BYTES
@@ -120,10 +128,17 @@ class WorkerScorer:
                 meter = Meter(worker.pid, device=self._device, threads=self._threads)
                 deadline = Deadline(deadlines_of(job), meter)
                 for block in blocks:
-                    told = await next_block(worker, deadline)
-                    if not answers(told, block, job, controls[block]):
+                    order = by_block[block]
+                    told = await next_block(worker, deadline, max_reply_bytes=order.max_reply_bytes)
+                    asked = Asked(
+                        questions=questions[block],
+                        controls=controls[block],
+                        samples=samples[block.task][block.first : block.stop],
+                        budget=order.max_new_tokens,
+                    )
+                    if not answers(told, block, job, asked):
                         raise unexpected(told)
-                    yield measured(told, block, controls[block], deadline.stop())
+                    yield measured(told, block, asked, deadline.stop())
                     deadline.go()
             except Overrun as overrun:
                 await worker.end()
@@ -170,7 +185,7 @@ class WorkerScorer:
         }
 
     def _order(self, job: ScoringJob) -> WorkOrder:
-        batches, controls = {batch.task: batch for batch in job.batches}, controls_of(job)
+        blocks = _blocks(job)
         return WorkOrder(
             model=str(_absolute(job.artifact.path)),
             architecture=job.artifact.architecture,
@@ -183,18 +198,9 @@ class WorkerScorer:
             dtype=self._dtype,
             threads=self._threads,
             memory_bytes=self._memory_bytes(job),
-            seed=manifest_digest(job.batches),
-            blocks=tuple(
-                BlockOrder(
-                    method=batches[block.task].method,
-                    pairs=tuple(
-                        (sample.prompt, sample.reference)
-                        for sample in batches[block.task].samples[block.first : block.stop]
-                    ),
-                    controls=tuple((c.prompt, c.text) for c in controls[block]),
-                )
-                for block in job.blocks()
-            ),
+            seed=canonical_digest(as_json(blocks)),
+            blocks=blocks,
+            stop=job.stop,
             skip_blocks=job.skip_blocks,
             implementation=job.implementation,
         )
@@ -206,13 +212,59 @@ class WorkerScorer:
         weights = max(job.artifact.size_bytes, job.artifact.parameters * item_bytes)
         driver = 0 if self._device == "cpu" else DRIVER_BYTES
         token_bytes = TOKEN_BYTES * (PLAIN_TOKENS if is_plain else 1)
-        return 2 * weights + WORKING_BYTES + token_bytes * job.constraints.max_tokens + driver
+        cache = CACHE_BYTES[self._device] if job.budgets else 0
+        tokens = token_bytes * job.constraints.max_tokens
+        return 2 * weights + WORKING_BYTES + tokens + cache + driver
 
 
 def _check(job: ScoringJob) -> None:
     for batch in job.batches:
         if why := not_scored(batch.method):
             raise ScorerUnavailable(f"task {batch.task}: {why}; schedule one of these methods")
+        if why := unaskable(batch):
+            raise ScorerUnavailable(f"task {batch.task}: {why}; use a source of such questions")
+        if batch.method.traits.is_generated and batch.task not in job.budgets:
+            raise ScorerUnavailable(f"task {batch.task}: no budget of tokens for its answers")
+        if batch.method is Method.INSTRUCTION_RULES and (why := not_judgeable(batch.samples)):
+            raise ScorerUnavailable(f"task {batch.task}: {why}; use a source such as if_eval")
+
+
+def _blocks(job: ScoringJob) -> tuple[BlockOrder, ...]:
+    """Return the blocks of an order, which do not say which option of a question is right, nor
+    which rules an answer is judged by."""
+    batches = {batch.task: batch for batch in job.batches}
+    questions, controls = questions_of(job), controls_of(job)
+    return tuple(
+        _order_of(
+            batches[block.task].method,
+            batches[block.task].samples[block.first : block.stop],
+            questions[block],
+            controls[block],
+            budget=job.budgets.get(block.task, 0),
+        )
+        for block in job.blocks()
+    )
+
+
+def _order_of(
+    method: Method,
+    samples: Sequence[Sample],
+    questions: Sequence[ChoiceQuestion],
+    controls: Sequence[Control],
+    *,
+    budget: int,
+) -> BlockOrder:
+    if method.traits.is_generated:
+        asked = [(question.prompt, len(question.answers)) for question in questions]
+        prompts = tuple(asked or ((sample.prompt, 0) for sample in samples))
+        return BlockOrder(method=method, prompts=prompts, max_new_tokens=budget)
+    pairs = () if questions else tuple((sample.prompt, sample.reference) for sample in samples)
+    return BlockOrder(
+        method=method,
+        pairs=pairs,
+        questions=tuple((q.prompt, q.answers) for q in questions),
+        controls=tuple((c.prompt, c.text) for c in controls),
+    )
 
 
 def _absolute(path: PurePath) -> Path:

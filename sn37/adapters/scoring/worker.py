@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,8 +14,11 @@ from transformers import PreTrainedModel
 from sn37.adapters.admission.positions import positions_of
 from sn37.adapters.scoring import device_memory
 from sn37.adapters.scoring.control_costs import ControlCosts
-from sn37.adapters.scoring.job_encoding import encode_blocks
+from sn37.adapters.scoring.job_encoding import EncodedBlock, encode_blocks
 from sn37.adapters.scoring.messages import (
+    Answered,
+    BlockOrder,
+    BlockReply,
     Failed,
     MalformedMessage,
     Reached,
@@ -22,20 +26,24 @@ from sn37.adapters.scoring.messages import (
     Refused,
     Reply,
     Scored,
+    Weighed,
     WorkOrder,
     receive_order,
 )
 from sn37.adapters.scoring.model import determinism, loading, plain_forward
 from sn37.adapters.scoring.model.causality import Probes
-from sn37.adapters.scoring.model.encoding import Encoded, Encoder
+from sn37.adapters.scoring.model.encoding import Encoder
 from sn37.adapters.scoring.model.faults import ModelFault, OurFault
+from sn37.adapters.scoring.model.generation import Answer, Generator, Prompt
 from sn37.adapters.scoring.model.independence import check_positions
 from sn37.adapters.scoring.model.losses import LossModel
 from sn37.adapters.scoring.model.plain import PlainModel, load_plainly
 from sn37.adapters.scoring.model.precision import product_dtype
+from sn37.adapters.scoring.model.stopping import Stops, stops_of
 from sn37.adapters.scoring.model.template import own_template, shape_of
 from sn37.adapters.scoring.model.tensors import read_headers
 from sn37.adapters.scoring.model.tokenizing import TextTokenizer, load_tokenizer
+from sn37.adapters.scoring.questions import answer_nats
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.methods import GivenText, not_scored
 from sn37.domain.scoring import deadlines
@@ -101,7 +109,7 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
     stage.reason = Reason.TOKENIZER
     tokenizer = _tokenizer(order)
     shape = None
-    if any(block.method.traits.given_text is GivenText.RESPONSE for block in order.blocks):
+    if any(map(_needs_template, order.blocks)):
         stage.reason = Reason.TEMPLATE
         shape = shape_of(order.template or own_template(folder), tokenizer.special_tokens)
     stage.reason = Reason.UNLOADABLE
@@ -122,19 +130,28 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
     stage.reason = Reason.TOKENIZER
     blocks = encode_blocks(order.blocks, shape, encoder)
     stage.reason = Reason.UNLOADABLE
+    stops = stops_of(order.stop, shape, tokenizer)
     if is_plain:
-        _score_plainly(blocks, encoder, PlainModel(model), stream)
+        _score_plainly(blocks, encoder, PlainModel(model), stops, stream)
         return
     scorer = _agreed_scorer(model, vocabulary, min(order.max_tokens, positions or order.max_tokens))
     probes = Probes(scorer, seed=order.seed, vocabulary=vocabulary)
     controls = ControlCosts(order.blocks, shape, encoder, scorer)
+    answer = Generator(scorer, stops, encoder.decoded).answers
     stream.sendall(Reached(deadlines.Stage.SCORING).encode())
-    for number, samples in enumerate(blocks):
+    for number, block in enumerate(blocks):
         if number < order.skip_blocks:
             continue
-        scored = _score(samples, encoder, scorer)
-        probes.check(number, samples)
-        stream.sendall(replace(scored, controls=controls.of(number)).encode())
+        scored = _score(block, encoder, scorer, answer)
+        probes.check(number, block.texts or [question.probed for question in block.questions])
+        if isinstance(scored, Scored):
+            scored = replace(scored, controls=controls.of(number))
+        stream.sendall(scored.encode())
+
+
+def _needs_template(block: BlockOrder) -> bool:
+    traits = block.method.traits
+    return traits.is_choice or traits.is_generated or traits.given_text is GivenText.RESPONSE
 
 
 def _ours(order: WorkOrder, device: torch.device) -> PreTrainedModel:
@@ -155,11 +172,16 @@ def _plain(order: WorkOrder, device: torch.device) -> PreTrainedModel:
 
 
 def _score_plainly(
-    blocks: Sequence[Sequence[Encoded]], encoder: Encoder, scorer: PlainModel, stream: socket.socket
+    blocks: Sequence[EncodedBlock],
+    encoder: Encoder,
+    scorer: PlainModel,
+    stops: Stops,
+    stream: socket.socket,
 ) -> None:
+    answer = partial(scorer.answers, stops=stops, decode=encoder.decoded)
     stream.sendall(Reached(deadlines.Stage.SCORING).encode())
-    for samples in blocks:
-        stream.sendall(_score(samples, encoder, scorer).encode())
+    for block in blocks:
+        stream.sendall(_score(block, encoder, scorer, answer).encode())
 
 
 def _agreed_scorer(model: PreTrainedModel, vocabulary: int, reach: int) -> LossModel:
@@ -189,7 +211,26 @@ def _tokenizer(order: WorkOrder) -> TextTokenizer:
         raise OurFault(f"the competition's tokenizer: {fault}") from fault
 
 
-def _score(samples: Sequence[Encoded], encoder: Encoder, scorer: LossModel | PlainModel) -> Scored:
+def _score(
+    block: EncodedBlock,
+    encoder: Encoder,
+    scorer: LossModel | PlainModel,
+    answer: Callable[[Sequence[Prompt]], Sequence[Answer]],
+) -> BlockReply:
+    if block.prompts:
+        answers = answer(block.prompts)
+        return Answered(
+            tuple(a.text for a in answers),
+            sum(len(a.ids) for a in answers),
+            sum(a.near_ties for a in answers),
+        )
+    if block.questions:
+        found = answer_nats(block.questions, encoder, scorer)
+        return Weighed(
+            tuple(tuple(torch.tensor(nats, dtype=torch.float32).tolist()) for nats in found),
+            sum(question.num_scored for question in block.questions),
+        )
+    samples = block.texts
     nats = scorer.nats(samples)
     losses = torch.tensor(
         [encoder.loss(s, n) for s, n in zip(samples, nats, strict=True)], dtype=torch.float32

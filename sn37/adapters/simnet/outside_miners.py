@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from sn37.adapters.simnet.chain.chain import SimnetChain
@@ -18,7 +19,7 @@ from sn37.adapters.simnet.chain.schema import require_chain
 from sn37.adapters.simnet.feed.dataset import SimnetFeed
 from sn37.adapters.simnet.host.model_store import FolderModelStore
 from sn37.adapters.simnet.host.publisher import FolderPublisher
-from sn37.adapters.simnet.world import GENESIS_TIME, NETUID, SOURCE
+from sn37.adapters.simnet.world import NETUID, SOURCE
 from sn37.domain.ids import Block, Coldkey, Uid
 from sn37.ports.clock import Clock
 from sn37.ports.dataset import DatasetPlugin
@@ -76,10 +77,10 @@ def open_guest(
     root = state_dir.absolute() / "simnet"
     path, repos = root / "chain.sqlite", root / "repos"
     require_chain(path)
-    seed = _seed(path)
+    seed, genesis_time = _beginning(path)
     signer = SimnetSigner(keypair(seed, f"guest/{wallet}/{hotkey}"))
 
-    feed = SimnetFeed(seed=seed, genesis_time=GENESIS_TIME, cache=root / "corpus.json")
+    feed = SimnetFeed(seed=seed, genesis_time=genesis_time, cache=root / "corpus.json")
 
     async def next_is_due() -> None:
         before = await chain.head()
@@ -97,10 +98,10 @@ def open_guest(
     )
 
 
-def _seed(path: Path) -> int:
+def _beginning(path: Path) -> tuple[int, datetime]:
     ledger = Ledger(path)
     try:
-        return ledger.seed
+        return ledger.seed, ledger.genesis_time
     except sqlite3.Error as error:
         raise ChainUnavailable(f"simnet chain {path}: {error}") from error
     finally:

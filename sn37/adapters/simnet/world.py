@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,6 +18,7 @@ from sn37.adapters.admission.files import listing
 from sn37.adapters.simnet.chain.chain import Pace, SimnetChain
 from sn37.adapters.simnet.chain.genesis import ChainBuilder
 from sn37.adapters.simnet.chain.keys import SimnetSigner, keypair
+from sn37.adapters.simnet.chain.ledger import Ledger
 from sn37.adapters.simnet.chain.schema import require_chain
 from sn37.adapters.simnet.feed.dataset import SimnetFeed
 from sn37.adapters.simnet.feed.signed_logs import FEED_NETUID, SENDERS
@@ -36,7 +37,7 @@ from sn37.adapters.simnet.miners.roster import (
     Recipe,
     Trick,
 )
-from sn37.domain.ids import Block, Coldkey, Hotkey, Netuid
+from sn37.domain.ids import BLOCK_SECONDS, Block, Coldkey, Hotkey, Netuid
 from sn37.domain.metagraph import RAO_PER_TAO
 from sn37.domain.submission.commitment import format_commitment, secure_hash
 from sn37.domain.submission.digests import FileDigest, content_digest
@@ -48,7 +49,7 @@ from sn37.ports.telemetry import EventSink
 
 NETUID = Netuid(37)
 SOURCE = "simnet"  # the schedule's name for the feed
-GENESIS_TIME = datetime(2025, 1, 1, tzinfo=UTC)  # of block 0; virtual, the same in every run
+GENESIS_TIME = datetime(2025, 1, 1, tzinfo=UTC)  # of block 0, unless a run has a start time
 VALIDATOR = "validator"
 VALIDATOR_STAKE_TAO = 10_000
 _MARKER = "published.json"
@@ -90,31 +91,39 @@ def build_world(
     seed: int,
     emit: EventSink,
     recipe: Recipe = RECIPE,
+    start_time: datetime | None = None,
     keep_going: Callable[[], None] = lambda: None,
 ) -> World:
     """Create or open the world below ``state_dir / "simnet"``.
 
     Blocks for about a minute the first time, while models are trained in child processes.
-    ``keep_going`` is called several times a second and can end the call by raising.
+
+    Args:
+        start_time: Of the newest block of a new chain; ``None`` for one that is the same in every
+            run, or for the clock of a world that is there.
+        keep_going: Called several times a second; it can end the call by raising.
 
     Raises:
-        ValueError: The folder has the world of another seed or recipe, or an incomplete chain.
+        ValueError: The folder has the world of another seed, recipe or start time, or an
+            incomplete chain.
         TrainingFailed: A model could not be trained.
         OSError: The folder cannot be written.
     """
     root = state_dir.absolute() / "simnet"
     repos, chain_path = root / "repos", root / "chain.sqlite"
     if chain_path.exists():
-        require_chain(chain_path)
+        _require_start(chain_path, start_time)
     population = prepare(
         root / "population", seed=seed, emit=emit, recipe=recipe, keep_going=keep_going
     )
     revisions = _published(root / _MARKER, FolderRepositories(repos), population, keep_going)
     if not chain_path.exists():
-        _found_chain(chain_path, seed, population, revisions)
+        genesis_time = GENESIS_TIME if start_time is None else _genesis(start_time)
+        _found_chain(chain_path, seed, genesis_time, population, revisions)
     labels = {hotkey_of(seed, miner.name): miner.name for miner in recipe.miners}
     signer = SimnetSigner(keypair(seed, VALIDATOR))
-    feed = SimnetFeed(seed=seed, genesis_time=GENESIS_TIME, cache=root / "corpus.json")
+    genesis_time, _ = clock_of(chain_path)
+    feed = SimnetFeed(seed=seed, genesis_time=genesis_time, cache=root / "corpus.json")
     return World(
         chain_path=chain_path,
         repos=repos,
@@ -126,9 +135,46 @@ def build_world(
     )
 
 
+def clock_of(chain_path: Path) -> tuple[datetime, Block]:
+    """Return the time of block 0, and the newest block, of a world's chain.
+
+    Those of a new world if there is none.
+
+    Raises:
+        ValueError: The file is not a chain that can be used.
+    """
+    if not chain_path.exists():
+        return GENESIS_TIME, HEAD
+    require_chain(chain_path)
+    ledger = Ledger(chain_path)
+    try:
+        return ledger.genesis_time, ledger.head()
+    finally:
+        ledger.close()
+
+
 def hotkey_of(seed: int, name: str) -> Hotkey:
     """Return the hotkey of the miner called ``name``."""
     return Hotkey(keypair(seed, f"miner/{name}").ss58_address)
+
+
+def _genesis(start_time: datetime) -> datetime:
+    return start_time - timedelta(seconds=BLOCK_SECONDS * HEAD)
+
+
+def _require_start(chain_path: Path, start_time: datetime | None) -> None:
+    """Check that the clock of a chain started at this time, if one is given.
+
+    Raises:
+        ValueError: It started at another time, or the file is not a chain.
+    """
+    genesis_time, _ = clock_of(chain_path)
+    started = genesis_time + timedelta(seconds=BLOCK_SECONDS * HEAD)
+    if start_time not in (None, started):
+        raise ValueError(
+            f"its clock started at {started:%Y-%m-%dT%H:%M:%SZ}: choose another --state-dir, or "
+            "leave out --start-time"
+        )
 
 
 def _published(
@@ -156,14 +202,18 @@ def _published(
 
 
 def _found_chain(
-    path: Path, seed: int, population: Population, revisions: Mapping[str, str]
+    path: Path,
+    seed: int,
+    genesis_time: datetime,
+    population: Population,
+    revisions: Mapping[str, str],
 ) -> None:
     """Write the chain's history up to its head to a file that appears when it is complete."""
     partial = path.with_name("chain.partial.sqlite")
     for leftover in path.parent.glob(f"{partial.name}*"):  # with its write-ahead log
         leftover.unlink()
     SimnetChain.create(
-        partial, seed=seed, genesis_time=GENESIS_TIME, head=HEAD, netuid=NETUID
+        partial, seed=seed, genesis_time=genesis_time, head=HEAD, netuid=NETUID
     ).close()
     builder = ChainBuilder(partial, netuid=NETUID)
     try:

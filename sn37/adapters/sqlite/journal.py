@@ -7,7 +7,7 @@ import struct
 from collections.abc import Collection, Mapping
 
 from sn37.adapters.sqlite.rounds import open_round_id
-from sn37.adapters.sqlite.stored import CONTROLS, ENVIRONMENT, OUTCOME, CodecError
+from sn37.adapters.sqlite.stored import ANSWERS, CONTROLS, ENVIRONMENT, OUTCOME, CodecError
 from sn37.domain.data.batches import SampleBlock
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.records.receipt import SignedReceipt
@@ -15,14 +15,14 @@ from sn37.domain.round.state import EntryOutcome
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.submission.submission import Verdict
 
-_BLOCK = "task, first, stop, tokens, seconds, losses, controls"
+_BLOCK = "task, first, stop, tokens, seconds, losses, controls, num_right, answers"
 
 
 def append(db: sqlite3.Connection, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
     block = losses.block
     db.execute(
         f"INSERT INTO journal (round_id, hotkey, block, {_BLOCK})"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (round_id, hotkey, block, task, first, stop) DO NOTHING",
         (
             open_round_id(db, round_),
@@ -35,6 +35,8 @@ def append(db: sqlite3.Connection, round_: RoundKey, entry: EntryKey, losses: Bl
             losses.seconds,
             struct.pack(f"<{len(losses.losses)}d", *losses.losses),
             CONTROLS.dump(losses.controls) if losses.controls else None,
+            losses.num_right,
+            ANSWERS.dump(losses.answers) if losses.answers else None,
         ),
     )
 
@@ -178,13 +180,22 @@ def _losses(
     seconds: float,
     losses: bytes,
     controls: str | None,
+    num_right: int | None,
+    answers: str | None,
 ) -> BlockLosses:
     if len(losses) != 8 * (stop - first):
         raise CodecError(f"{len(losses)} bytes for the losses of {stop - first} samples")
+    if num_right is not None and not 0 <= num_right <= stop - first:
+        raise CodecError(f"{num_right} right answers to {stop - first} questions")
+    signals = None if answers is None else ANSWERS.load(answers)
+    if signals is not None and signals.num_answers != stop - first:
+        raise CodecError(f"signals of {signals.num_answers} answers to {stop - first} prompts")
     return BlockLosses(
         block=SampleBlock(TaskName(task), first, stop),
         losses=struct.unpack(f"<{stop - first}d", losses),
         tokens=tokens,
         seconds=seconds,
         controls=() if controls is None else CONTROLS.load(controls),
+        num_right=num_right,
+        answers=signals,
     )

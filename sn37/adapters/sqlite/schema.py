@@ -170,6 +170,13 @@ _RESERVES = ("ALTER TABLE draw ADD COLUMN reserve TEXT",)
 # older program would judge the open rounds without this count.
 _MISSED_DEFENCES: tuple[str, ...] = ()
 
+# Journalled blocks of questions with options get their number of right answers, those of generated
+# answers their signals.
+_RIGHT_ANSWERS = (
+    "ALTER TABLE journal ADD COLUMN num_right INTEGER",
+    "ALTER TABLE journal ADD COLUMN answers TEXT",
+)
+
 # Number n (from 1) migrates a database from version n - 1 to n. Append only.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
@@ -181,6 +188,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _ROUNDS_SCORED_LATER,
     _RESERVES,
     _MISSED_DEFENCES,
+    _RIGHT_ANSWERS,
 )
 VERSION = len(MIGRATIONS)
 

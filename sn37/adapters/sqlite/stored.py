@@ -35,8 +35,10 @@ from sn37.domain.round.state import (
     Reserve,
     RoundPlan,
     RoundResult,
+    TaskScore,
     WeightsRecord,
 )
+from sn37.domain.scoring.answer_signals import AnswerSignals
 from sn37.domain.scoring.jobs import ControlLoss
 from sn37.domain.scoring.opinion import Compared, Opinion
 from sn37.domain.submission.submission import Submission
@@ -260,6 +262,7 @@ _LATER: Mapping[type, Mapping[str, Any]] = {
         "num_judged_before": 0,
         "forgotten_at": None,
     },
+    TaskScore: {"accuracy": None, "answers": None},
     WeightsRecord: {"newest_rounds": lambda read: {}},
     Beginning: {"num_rounds_rescored": 0},
 }
@@ -273,6 +276,7 @@ PLAN = Column(RoundPlan)
 SIGNERS = Column(SampleSigners)  # type: ignore[type-abstract]
 RESULT = Column(RoundResult)
 CONTROLS = Column(tuple[ControlLoss, ...])
+ANSWERS = Column(AnswerSignals)
 ENVIRONMENT = Column(dict[str, str])
 OUTCOME = Column(EntryOutcome)
 OPINION = Column(Opinion)

@@ -63,7 +63,8 @@ def _entries(
     table = Table(
         title=f"Competition {competition}: entries after {counted}",
         title_justify="left",
-        caption="lower is better; * holds the crown",
+        caption="lower is better; * holds the crown"
+        + ("; in brackets, questions answered rightly" if _has_questions(rounds) else ""),
         caption_justify="left",
     )
     table.add_column("miner", no_wrap=True)
@@ -85,6 +86,10 @@ def _entries(
             Text(wording.named(entry.detail, labels)),
         )
     return table
+
+
+def _has_questions(rounds: Sequence[RoundResult]) -> bool:
+    return any(t.accuracy is not None for r in rounds for e in r.entries for t in e.tasks)
 
 
 def _newest_first(rounds: Sequence[RoundResult]) -> list[EntryResult]:

@@ -10,7 +10,7 @@ from sn37.domain import events
 from sn37.domain.ids import EntryKey, Hotkey
 from sn37.domain.printable import printable
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import ColdStart, EntryResult
+from sn37.domain.round.state import ColdStart, EntryResult, right_answers
 from sn37.domain.submission.submission import Verdict
 
 Labels = Mapping[Hotkey, str]
@@ -35,7 +35,11 @@ def entry(key: EntryKey, labels: Labels) -> str:
 
 
 def score_text(result: EntryResult) -> str:
-    return "-" if result.score is None else f"{result.score:.4f}"
+    """Return an entry's score, and in brackets its accuracy in each task with questions."""
+    if result.score is None:
+        return "-"
+    shares = [f"{t.accuracy:.0%}" for t in result.tasks if t.accuracy is not None]
+    return f"{result.score:.4f}" + (f" ({', '.join(shares)})" if shares else "")
 
 
 def why(reason: Reason | None, detail: str, labels: Labels) -> str:
@@ -118,6 +122,7 @@ def _(event: events.EntryFinished, labels: Labels) -> str:
     said = [f"{result.verdict.value:<9} {entry(result.key, labels)}:"]
     if result.score is not None:
         said.append(f"{result.score:.4f} on {result.num_samples} samples")
+        said += filter(None, (right_answers(result.tasks),))
     if result.reason is not None or result.verdict is not Verdict.SCORED:
         said.append(why(result.reason, result.detail, labels))
     return " ".join(said)

@@ -7,7 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from sn37.app.audit.differences import Difference, compare
-from sn37.app.receipts.signing import VerifySignature, is_signed, losses_by_task
+from sn37.app.receipts.signing import (
+    VerifySignature,
+    answers_by_task,
+    is_signed,
+    losses_by_task,
+    right_by_task,
+)
 from sn37.domain.canonical import JsonValue, as_json, canonical_digest
 from sn37.domain.data.screening import kept_rows
 from sn37.domain.ids import Block, Digest, EntryKey, Hotkey, TaskName
@@ -148,6 +154,8 @@ def _due(
         signers=plan.signers,
         controls=controls_in(blocks, {task.name: task.method for task in rules.tasks}),
         opinion=opened.opinions.get(submission.commitment.key),
+        num_right=right_by_task(blocks),
+        answers=answers_by_task(blocks),
     )
     own = {"code_version"}
     if plan.premises is None:

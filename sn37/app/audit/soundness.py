@@ -10,6 +10,7 @@ from sn37.domain.ids import Digest, EntryKey
 from sn37.domain.round.plausibility import implausibility
 from sn37.domain.round.state import OpenRound
 from sn37.domain.schedule.competition import Competition
+from sn37.domain.scoring.choices import choice_tasks
 from sn37.domain.scoring.controls import due_kinds, is_entropy, missing_bits
 from sn37.domain.scoring.jobs import BlockLosses, ControlLoss
 from sn37.domain.scoring.opinion import Opinion, View, drawn_samples, judge, scored_sizes
@@ -120,6 +121,13 @@ def _check_opinion(
                 repr(sample.ours),
                 repr(losses.get((sample.task, sample.position))),
             )
-    judged = judge(opinion.key, opinion.samples, opinion.environment, worst=worst_losses(rules))
+    judged = judge(
+        opinion.key,
+        opinion.samples,
+        opinion.environment,
+        worst=worst_losses(rules),
+        choices=choice_tasks(rules),
+        generated=rules.answer_budgets.keys(),
+    )
     if judged.view is not opinion.view or (judged.detail != opinion.detail):
         yield Difference(where, f"{opinion.view.value} {opinion.detail}".strip(), judged.view.value)

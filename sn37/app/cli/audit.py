@@ -100,12 +100,12 @@ def _evened(share: Share | None) -> str:
 
 
 async def _audit(settings: Settings, *, by_signer: bool) -> AuditResult:
+    from sn37.app.schedule.lookup import rules_of_network
     from sn37.app.wiring.container import container_for  # slow to import
     from sn37.app.wiring.networks import signature_check
     from sn37.app.wiring.recorded_network import require_same_network
-    from sn37.app.wiring.validator_run import schedule_of
 
-    container = container_for(settings, schedule_of(settings))
+    container = container_for(settings, rules_of_network(settings))
     require_same_network(container)
     verify = signature_check()
     with tempfile.TemporaryDirectory(prefix="sn37-audit-") as folder:

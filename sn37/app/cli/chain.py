@@ -37,12 +37,14 @@ def check(
     wallet_hotkey: options.WalletHotkey = None,
     wallet_path: options.WalletPath = None,
     state_dir: options.StateDir = None,
+    schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Check that a validator could follow this network and set weights on it now.
+    """Check that a validator could run here, follow this network and set weights on it now.
 
-    Composes weights and asks for their fee, but sends nothing. Exit code 1 when a check
-    failed; 0 when there are only warnings.
+    Begins with the data sets and tasks of the schedule, as sn37 doctor --network does. Composes
+    weights and asks for their fee, but sends nothing. Exit code 1 when a check failed; 0 when
+    there are only warnings.
     """
     settings = _settings({k: v for k, v in locals().items() if k != "as_json"})
     checks = asyncio.run(_check(settings, shown=not as_json))
@@ -149,6 +151,7 @@ async def _base_models(
 
 async def _check(settings: Settings, *, shown: bool) -> list[Check]:
     from sn37.app.wiring.networks import open_checkup, open_signer
+    from sn37.app.wiring.start_checks import checks_of_network
     from sn37.domain.check_line import Check, Grade
     from sn37.ports.errors import SignerUnusable
 
@@ -159,6 +162,8 @@ async def _check(settings: Settings, *, shown: bool) -> list[Check]:
         if shown:
             typer.echo(check.line)
 
+    async for found in checks_of_network(settings):
+        note(found)
     signer = None
     if settings.wallet is not None:
         try:

@@ -41,7 +41,9 @@ def competitions(
     )
     for competition in running:
         typer.echo("")
-        for line in competition_lines(competition):
+        first, *others = competition_lines(competition)
+        summary = loaded.summary_at(block, competition)
+        for line in (first, *(() if summary is None else (f"  {summary}",)), *others):
             typer.echo(line)
     if not running:
         typer.echo("no competition runs")

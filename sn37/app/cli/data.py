@@ -147,29 +147,94 @@ def check(
 
 @app.command()
 def overlap(
-    ours: Annotated[Path, typer.Argument(metavar="OURS", help="Document of a receipt.")],
-    theirs: Annotated[
-        Path, typer.Argument(metavar="THEIRS", help="Document of another validator's receipt.")
+    training: Annotated[
+        str,
+        typer.Argument(
+            metavar="TRAINING",
+            help="A training set: a folder or file (.jsonl, .parquet, .txt), or a source's name.",
+        ),
     ],
+    name: Annotated[str, typer.Argument(metavar="SOURCE", help="Entry point of the source.")],
+    count: Annotated[
+        int, typer.Option(min=1, max=MAX_COUNT, help="Rows of SOURCE to look for, at most.")
+    ] = 1000,
+    at_most: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Largest share of known rows that passes."),
+    ] = 0.0,
+    seed: Annotated[
+        str | None, typer.Option(help="Seed by which rows of SOURCE are drawn.")
+    ] = None,
+    training_seed: Annotated[
+        str, typer.Option(help="The same for TRAINING, if it is a source.")
+    ] = "1",
+    training_count: Annotated[
+        int,
+        typer.Option(min=1, max=MAX_COUNT, help="Rows of TRAINING, if it is a source; at most."),
+    ] = 10_000,
+    training_since: Since = None,
+    training_until: Until = None,
+    block: AtBlock = None,
+    since: Since = None,
+    until: Until = None,
+    trusted: Trusted = None,
+    parameter: Parameter = None,
+    schedule: ScheduleName = None,
+    config: options.Config = None,
+    network: options.Network = None,
+    endpoint: options.Endpoint = None,
+    state_dir: options.StateDir = None,
     as_json: options.AsJson = False,
-) -> None:
-    """Print how many samples of a round two validators share, from their receipts' manifests."""
-    from sn37.app.receipts.overlap import compare
+) -> int:
+    """Find rows of a source in a training set: those that share 13 words in a row.
+
+    Exit code 1 when more of them than --at-most are known. Runs of words that more than ten rows
+    of the source have are its wording, and do not count.
+    """
+    from sn37.app.data_tools.training_overlap import Rows, find_overlap
+    from sn37.app.wiring.machine import Machine
+    from sn37.app.wiring.plugins import installed_plugin, local_texts
+    from sn37.domain.ids import Block
     from sn37.domain.printable import one_line
 
-    round_, found = compare(ours, theirs)
-    if as_json:
-        tasks = [{**asdict(o), "share": o.share} for o in found]
-        competition, block = round_.competition, round_.sync_block
-        document = {"competition": competition, "sync_block": block, "tasks": tasks}
-        typer.echo(json.dumps(document, indent=2))
-        return
-    typer.echo(str(round_))
-    for o in found:
-        typer.echo(
-            f"{o.share:7.2%}  {one_line(o.task)}: {o.num_shared} samples shared of "
-            f"{o.num_ours} and {o.num_theirs}"
+    if Path(name).is_file():
+        raise UsageError(
+            f"{name}: a file, where a source is expected; sn37 receipts overlap compares two "
+            "receipts"
         )
+    settings = _settings(config, network, endpoint, state_dir)
+    if block is not None and (since or until or trusted):
+        raise UsageError("--block sets window and signers: leave out --since, --until, --trusted")
+    at = None if block is None else Block(block)
+    source = Rows(
+        asked=_asked(name, parameter, schedule, since, until, trusted),
+        count=count,
+        block=at,
+        seed=_seed(seed),
+    )
+    by_time = training_since or training_until
+    other = Rows(
+        asked=_asked(training, None, schedule, training_since, training_until, trusted),
+        count=training_count,
+        block=None if by_time else at,
+        seed=_seed(training_seed),
+    )
+    compared = asyncio.run(
+        find_overlap(
+            source,
+            Path(training) if Path(training).exists() else other,
+            settings,
+            find=installed_plugin,
+            open_data=Machine(settings).data,
+            read_texts=local_texts,
+        )
+    )
+    if as_json:
+        typer.echo(json.dumps(compared.document(), indent=2))
+    else:
+        for line in compared.lines():
+            typer.echo(one_line(line))
+    return 1 if compared.found.source.share > at_most else 0
 
 
 async def _check(

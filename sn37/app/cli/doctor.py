@@ -1,7 +1,8 @@
-"""``sn37 doctor``: check whether this machine can run a validator."""
+"""``sn37 doctor``: check whether this machine can run a validator, and a network's schedule."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import typer
 
-from sn37.app.cli.options import AsJson
+from sn37.app.cli import options
 from sn37.app.errors import CommandError
+from sn37.domain.check_line import Check, Grade
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "bittensor")
 DRIVER = Path("/dev/nvidiactl")
@@ -30,18 +32,49 @@ class Finding:
     fix: str = ""
 
 
-def doctor(as_json: AsJson = False) -> int:
+def doctor(
+    network: options.Network = None,
+    schedule: options.ScheduleFile = None,
+    as_json: options.AsJson = False,
+) -> int:
     """Check that this machine has what a validator needs.
 
-    Exit code 1 when a validator would refuse to start here.
+    With --network also that it has the data sets of that network's schedule, and can score its
+    tasks. Exit code 1 when a validator would refuse to start here.
     """
     findings = (*_sandbox(), *map(_package, PACKAGES), _device())
+    checks = _schedule(network, schedule) if network is not None else []
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
+        rows = [asdict(found) for found in (*findings, *map(_as_finding, checks))]
+        typer.echo(json.dumps(rows, indent=1))
     else:
-        for finding in findings:
-            typer.echo(_line(finding))
-    return 1 if any(f.needed and not f.present for f in findings) else 0
+        for line in (*map(_line, findings), *(check.line for check in checks)):
+            typer.echo(line)
+    is_unfit = any(f.needed and not f.present for f in (*findings, *map(_as_finding, checks)))
+    return 1 if is_unfit else 0
+
+
+def _schedule(network: str, schedule: Path | None) -> Sequence[Check]:
+    from sn37.app.config.settings import load_settings  # slow to import
+    from sn37.app.wiring.start_checks import checks_of_network
+
+    async def found() -> Sequence[Check]:
+        settings = load_settings({"network": network, "schedule": schedule})
+        return [check async for check in checks_of_network(settings)]
+
+    return asyncio.run(found())
+
+
+def _as_finding(check: Check) -> Finding:
+    present = check.grade is not Grade.FAILED
+    return Finding(
+        name=check.name,
+        present=present,
+        needed=True,
+        detail=check.detail if present else "",
+        lost="" if present else check.detail,
+        fix=check.remedy,
+    )
 
 
 def _sandbox() -> Sequence[Finding]:

@@ -14,6 +14,7 @@ import typer
 from sn37.app.cli import options
 from sn37.app.config.number_limits import MAX_BLOCK
 from sn37.domain.round.evidence import LOG_LEVEL, NOT_PROVEN
+from sn37.domain.round.state import right_answers
 
 if TYPE_CHECKING:
     from sn37.app.mining.evaluation import Duel, Evaluation
@@ -116,6 +117,7 @@ def _lines(found: Evaluation) -> Iterator[str]:
             yield f"            {found.num_left_out} rows of its training data were left out"
     if (score := found.score) is not None:
         yield f"score       {score:.4f}{_by_task(found.tasks)}; lower is better"
+        yield from _answers(found.tasks)
         if found.scoring_s > found.rules.timeout_s:
             yield (
                 f"            took {found.scoring_s:.0f} s here; validators allow "
@@ -131,6 +133,7 @@ def _lines(found: Evaluation) -> Iterator[str]:
 def _duel_lines(duel: Duel) -> Iterator[str]:
     model = duel.champion.model
     yield f"champion    {duel.champion_score:.4f}{_by_task(duel.champion_tasks)}"
+    yield from _answers(duel.champion_tasks)
     yield f"            {model.repo}@{model.revision}, by {duel.known_from}"
     yield (
         f"gain        {duel.rate.relative_gain:+.2%} over the champion, standard error "
@@ -160,6 +163,11 @@ def _by_task(tasks: tuple[TaskScore, ...]) -> str:
     if len(tasks) < 2:
         return ""
     return f" ({', '.join(f'{t.task} {t.raw:.4f}' for t in tasks)})"
+
+
+def _answers(tasks: tuple[TaskScore, ...]) -> Iterator[str]:
+    if shown := right_answers(tasks):
+        yield f"            {shown}"
 
 
 def _as_json(found: Evaluation) -> dict[str, object]:
@@ -210,6 +218,12 @@ def _outlook(found: Outlook) -> dict[str, int | None]:
 
 def _tasks(tasks: tuple[TaskScore, ...]) -> list[dict[str, object]]:
     return [
-        {"task": t.task, "raw": t.raw, "normalized": t.normalized, "weighted": t.weighted}
+        {
+            "task": t.task,
+            "raw": t.raw,
+            "normalized": t.normalized,
+            "weighted": t.weighted,
+            "accuracy": t.accuracy,
+        }
         for t in tasks
     ]

@@ -78,13 +78,20 @@ Seed = Annotated[
 Pace = Annotated[
     str | None, typer.Option(help="Time on simnet: virtual (as fast as possible) or real.")
 ]
+StartTime = Annotated[
+    str | None,
+    typer.Option(
+        metavar="now|TIME",
+        help="Time at which simnet's clock starts, for sources that have only present rows.",
+    ),
+]
 Rounds = Annotated[
     int | None,
     typer.Option(min=1, max=MAX_COUNT, help="Stop after this many rounds of each competition."),
 ]
 ScheduleFile = Annotated[
     Path | None,
-    typer.Option("--schedule", help="File of another schedule; only on simnet and local."),
+    typer.Option("--schedule", help="File of another schedule; not on finney."),
 ]
 KeepTexts = Annotated[
     int | None,

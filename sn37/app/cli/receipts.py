@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from sn37.app.config.settings import Settings
 
 app = typer.Typer(
-    name="receipts", help="Export the signed rounds of a validator.", no_args_is_help=True
+    name="receipts",
+    help="Export the signed rounds of a validator, and compare two.",
+    no_args_is_help=True,
 )
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to write the rounds to.")]
@@ -28,7 +30,7 @@ Since = Annotated[
 
 @app.callback()
 def _receipts() -> None:
-    """Export the signed rounds of a validator."""
+    """Export the signed rounds of a validator, and compare two."""
 
 
 @app.command()
@@ -54,6 +56,36 @@ def export(
     new, there, unsigned = asyncio.run(_export(load_settings(flags), folder, since))
     told = f"; {unsigned} left out: no statement (made by an older version, or removed)"
     typer.echo(f"{folder}: {new} rounds written, {there} were there{told if unsigned else ''}")
+
+
+@app.command()
+def overlap(
+    ours: Annotated[Path, typer.Argument(metavar="OURS", help="Document of a receipt.")],
+    theirs: Annotated[
+        Path, typer.Argument(metavar="THEIRS", help="Document of another validator's receipt.")
+    ],
+    as_json: options.AsJson = False,
+) -> None:
+    """Print how many samples of a round two validators share, from their receipts' manifests."""
+    import json
+    from dataclasses import asdict
+
+    from sn37.app.receipts.overlap import compare
+    from sn37.domain.printable import one_line
+
+    round_, found = compare(ours, theirs)
+    if as_json:
+        tasks = [{**asdict(o), "share": o.share} for o in found]
+        competition, block = round_.competition, round_.sync_block
+        document = {"competition": competition, "sync_block": block, "tasks": tasks}
+        typer.echo(json.dumps(document, indent=2))
+        return
+    typer.echo(str(round_))
+    for o in found:
+        typer.echo(
+            f"{o.share:7.2%}  {one_line(o.task)}: {o.num_shared} samples shared of "
+            f"{o.num_ours} and {o.num_theirs}"
+        )
 
 
 async def _export(settings: Settings, folder: Path, since: int) -> tuple[int, int, int]:

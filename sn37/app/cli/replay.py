@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sn37.domain.data.samples import Sample
     from sn37.domain.ids import TaskName
     from sn37.domain.records.receipt import Receipt, SignedReceipt
+    from sn37.domain.schedule.competition import Competition
 
 _SETTINGS = (
     *("config", "network", "endpoint", "netuid", "state_dir", "device", "dtype", "threads"),
@@ -58,6 +59,13 @@ def replay(
     threads: options.Threads = None,
     allow_weak_sandbox: options.AllowWeakSandbox = None,
     seed: options.Seed = None,
+    structure: Annotated[
+        bool,
+        typer.Option(
+            "--structure",
+            help="Check signature, schedule and structure only; needs no model and no data set.",
+        ),
+    ] = False,
     as_json: options.AsJson = False,
 ) -> int:
     """Score the model of a receipt again on its samples; print the first loss that differs.
@@ -71,6 +79,8 @@ def replay(
 
     settings = load_settings({name: flags[name] for name in _SETTINGS})
     read, signed = _read(receipt)
+    if structure:
+        return _check_structure(settings, read, signed, schedule, as_json=as_json)
     replayed = Replayed(
         found=_score_again(settings, read, schedule, model, tokenizer, texts or ()),
         signature=_signature(signed),
@@ -92,19 +102,9 @@ def _score_again(
     texts: Sequence[Path],
 ) -> Rescored:
     from sn37.app.replay.inputs import Replay, replay
-    from sn37.app.replay.rescore import CannotRescore, blocks_of
     from sn37.app.wiring.machine import Machine
 
-    loaded, round_ = _schedule(schedule, settings, receipt), receipt.round
-    rules = loaded.schedule.competition(round_.competition, round_.sync_block)
-    if rules is None:
-        raise CommandError(
-            f"{loaded.origin} has no competition {round_.competition} at block {round_.sync_block}"
-        )
-    try:
-        blocks_of(receipt, rules)
-    except CannotRescore as error:
-        raise CommandError(f"the receipt contradicts itself: {error}") from error
+    loaded, rules = _rules(schedule, settings, receipt)
     machine = Machine(settings)
     wanted = Replay(
         receipt=receipt,
@@ -117,9 +117,50 @@ def _score_again(
     )
 
     def kept() -> Mapping[TaskName, Iterable[Sample]]:
-        return {task: pool.samples for task, pool in machine.pools(round_).items()}
+        return {task: pool.samples for task, pool in machine.pools(receipt.round).items()}
 
     return asyncio.run(replay(wanted, kept=kept, told=_progress))
+
+
+def _check_structure(
+    settings: Settings,
+    receipt: Receipt,
+    signed: SignedReceipt | None,
+    schedule: str | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Print what a receipt shows without its model and samples; return the exit code."""
+    from sn37.app.replay.report import Signature, Structure
+
+    loaded, _ = _rules(schedule, settings, receipt)
+    found = Structure(
+        receipt=receipt,
+        signature=_signature(signed),
+        validator=signed.hotkey if signed else None,
+        schedule=loaded.origin,
+    )
+    typer.echo(json.dumps(found.document(), indent=2) if as_json else "\n".join(found.lines()))
+    return 1 if found.signature is Signature.INVALID else 0
+
+
+def _rules(
+    schedule: str | None, settings: Settings, receipt: Receipt
+) -> tuple[LoadedSchedule, Competition]:
+    """Return a receipt's schedule and competition, which its losses and manifest must fit."""
+    from sn37.app.replay.rescore import CannotRescore, blocks_of
+
+    loaded, round_ = _schedule(schedule, settings, receipt), receipt.round
+    rules = loaded.schedule.competition(round_.competition, round_.sync_block)
+    if rules is None:
+        raise CommandError(
+            f"{loaded.origin} has no competition {round_.competition} at block {round_.sync_block}"
+        )
+    try:
+        blocks_of(receipt, rules)
+    except CannotRescore as error:
+        raise CommandError(f"the receipt contradicts itself: {error}") from error
+    return loaded, rules
 
 
 def _read(name: str) -> tuple[Receipt, SignedReceipt | None]:

@@ -50,7 +50,10 @@ COMMANDS = {
     ),
     "chain": ("sn37.app.cli.chain:app", "Read the chain; nothing is ever sent."),
     "state": ("sn37.app.cli.state:app", "Check, copy and maintain a validator's database."),
-    "receipts": ("sn37.app.cli.receipts:app", "Export the signed rounds of a validator."),
+    "receipts": (
+        "sn37.app.cli.receipts:app",
+        "Export the signed rounds of a validator, and compare two.",
+    ),
     "data": (
         "sn37.app.cli.data:app",
         "Show samples of data sources, and check a source that you wrote.",

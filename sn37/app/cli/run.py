@@ -1,6 +1,6 @@
 """Command lines: commands imported when they are called, and the runner that reports errors.
 
-Every known error becomes one line and an exit code:
+Every known error becomes one line, or one for each thing that is wrong, and an exit code:
 
 0 done, 1 failed, 2 wrong usage, 130 interrupted from the terminal. An error of the system about a
 file is a known error, and its line names the file. Anything else is a bug and keeps its
@@ -24,6 +24,7 @@ from sn37.app import interrupts
 from sn37.app.errors import CommandError
 from sn37.app.interrupts import INTERRUPTED
 from sn37.app.streams import abandon
+from sn37.domain.printable import printable
 from sn37.ports.errors import PortError
 from sn37.wrong_values import reason, shown
 
@@ -91,7 +92,7 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) 
         command = _called(app, given, prog_name) if context is None else context.command_path
         return _fail(f"{message[:1].lower()}{message[1:]}; see {command} --help", error.exit_code)
     except CommandError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code, error.lines)
     except PortError as error:
         return _fail(str(error), 1)
     except OSError as error:
@@ -157,9 +158,10 @@ def _is_refused(stream: TextIO | None) -> bool:
     return False
 
 
-def _fail(message: str, code: int) -> int:
+def _fail(message: str, code: int, lines: Sequence[str] = ()) -> int:
     try:
-        typer.echo(f"error: {' '.join(message.split())}", err=True)
+        for line in (f"error: {' '.join(message.split())}", *map(printable, lines)):
+            typer.echo(line, err=True)
     except OSError:  # nobody reads it; the exit code is left
         abandon(sys.stderr)
     return code

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
-from sn37.app.config.number_limits import MAX_BLOCK
+from sn37.app.config.number_limits import MAX_BLOCK, MAX_COUNT
 from sn37.app.errors import CommandError, UsageError
 from sn37.domain.canonical import as_json as as_json_value
 
@@ -45,21 +45,19 @@ def check(
     as_json: options.AsJson = False,
 ) -> None:
     """Check that a validator here could run a schedule, and warn of doubtful values."""
-    from sn37.app.samples import plugins
     from sn37.app.schedule import advice as schedule_view
     from sn37.app.schedule.load import PRESETS
     from sn37.app.schedule.pins import require_pinned
     from sn37.app.wiring.machine import renderer, scored_architectures
+    from sn37.app.wiring.start_checks import require_checks
 
-    known = None if structure_only else plugins.dataset_names() | {plugins.SIMNET_SOURCE}
     render = renderer()
-    loaded = _load(file, known, render)
-    require_pinned(loaded.schedule, loaded.origin)
+    loaded = _load(file, None, render)
     unable = schedule_view.not_scored_lines(loaded.schedule)
-    if known is not None:
-        if unable:
-            raise CommandError(f"{loaded.origin}: {unable[0]}")
-        _open_sources(loaded)
+    if structure_only:
+        require_pinned(loaded.schedule, loaded.origin)
+    else:
+        asyncio.run(require_checks(loaded, is_simulated=True))
     if undecided := schedule_view.undecided_lines(loaded.schedule):
         raise CommandError(f"{loaded.origin}: {undecided[0]}")
     unburnt = schedule_view.unburnt_lines(loaded.schedule)
@@ -109,10 +107,11 @@ def pin(
 
     Reads the footers of all files of each data set, and keeps them for later draws.
     """
-    from sn37.app.samples.plugins import dataset_plugin
+    from sn37.app.samples.sources import PIN_DEADLINE_S, Sources
     from sn37.app.schedule.load import PRESETS, read_schedule
     from sn37.app.schedule.pins import pin as pin_text
     from sn37.app.wiring.machine import model_commit
+    from sn37.app.wiring.plugins import installed_plugin
     from sn37.durable import write_whole
 
     if output is None and file in PRESETS:
@@ -120,7 +119,8 @@ def pin(
     _load(file, None)
     target = output or Path(file)
     _, text = read_schedule(file if file in PRESETS else Path(file))
-    changed, found = asyncio.run(pin_text(text, dataset_plugin, model_commit))
+    sources = Sources(installed_plugin, deadline_s=PIN_DEADLINE_S)
+    changed, found = asyncio.run(pin_text(text, sources.pin, model_commit))
     try:
         write_whole(target, changed.encode())
     except OSError as error:
@@ -137,10 +137,55 @@ def pin(
 
 
 @app.command()
+def new(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="Name of an installed data source.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="File to write.")],
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A parameter of the source; repeatable."),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="Method of the task; by default the source's usual one."),
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(min=1, max=MAX_COUNT, help="Number of samples in a round.")
+    ] = 100,
+) -> None:
+    """Write a small schedule around one data source, to try on the simulated network."""
+    from sn37.app.data_tools.new_source import described_source, require_opens
+    from sn37.app.data_tools.requests import given_parameters
+    from sn37.app.samples.sources import Sources
+    from sn37.app.schedule.new_schedule import method_for, method_named, new_schedule
+    from sn37.app.wiring.plugins import installed_plugin
+    from sn37.durable import write_whole
+
+    wanted = None if method is None else method_named(method)
+    sources, given = Sources(installed_plugin), given_parameters(parameter or ())
+    if out.exists():
+        raise UsageError(f"--out {out}: exists; name another file, or remove it")
+    found = asyncio.run(described_source(source, given, sources))
+    chosen = method_for(found, wanted)
+    asyncio.run(require_opens(found, sources))
+    text = new_schedule(found, chosen, num_samples=samples, file=str(out))
+    try:
+        write_whole(out, text.encode())
+    except OSError as error:
+        raise CommandError(f"--out {out}: {error.strerror or error}") from error
+    step = "pin" if found.is_open else "check"
+    typer.echo(f"{out}: {source}, scored by {chosen.value}; next: sn37 schedule {step} {out}")
+
+
+@app.command()
 def show(
     file: Annotated[str | None, typer.Argument(metavar="[FILE]", help=SCHEDULE_HELP)] = None,
     at: At = None,
     network: options.Network = None,
+    as_toml: Annotated[
+        bool, typer.Option("--toml", help="Print a commented file of the schedule to start from.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Print the competitions of all stages; by default of the network's preset."""
@@ -151,6 +196,13 @@ def show(
     if file is not None and network is not None:
         raise UsageError(f"{file} and --network {network} exclude each other: give one of them")
     loaded = _load(file or preset_of(network or "finney"), None)
+    if as_toml:
+        from sn37.app.schedule.toml_schedule import toml_of
+
+        if as_json or at is not None:
+            raise UsageError("--toml prints the whole schedule: leave out --json and --at")
+        typer.echo(toml_of(loaded), nl=False)
+        return
     schedule = loaded.schedule
     stages = {stage.from_block: stage.competitions for stage in schedule.stages}
     if at is not None:
@@ -172,7 +224,11 @@ def show(
     for block, competitions in stages.items():
         typer.echo(f"\n{'from' if at is None else 'at'} block {block}")
         for competition in competitions:
-            for line in competition_lines(competition):
+            first, *others = competition_lines(competition)
+            typer.echo(f"  {first}")
+            if (summary := loaded.summary_at(block, competition)) is not None:
+                typer.echo(f"    {summary}")
+            for line in others:
                 typer.echo(f"  {line}")
         if not competitions:
             typer.echo("  no competition runs")
@@ -235,18 +291,6 @@ def diff(old: File, new: File, as_json: options.AsJson = False) -> None:
         typer.echo(f"{difference.where}: {old_text} -> {new_text}")
     if not found:
         typer.echo(f"no difference; fingerprint {before.fingerprint}")
-
-
-def _open_sources(loaded: LoadedSchedule) -> None:
-    """Open every source but that of the simulated network, as a validator does at its start."""
-    from sn37.app.samples.plugins import SIMNET_SOURCE
-    from sn37.app.samples.sources import Sources
-    from sn37.app.wiring.plugins import installed_plugin
-
-    try:
-        asyncio.run(Sources(installed_plugin).check(loaded.schedule, but=SIMNET_SOURCE))
-    except (LookupError, ValueError) as error:
-        raise CommandError(f"{loaded.origin}: {error.args[0]}") from error
 
 
 def _load(

@@ -11,6 +11,7 @@ import typer
 
 from sn37.app.cli import options
 from sn37.app.mining.base_sources import hotkey_of
+from sn37.domain.round.state import right_answers
 
 if TYPE_CHECKING:
     from sn37.app.mining.status import Attendance, MinerStatus
@@ -111,6 +112,7 @@ def _row(attendance: Attendance) -> str:
     score = "-" if entry.score is None else f"{entry.score:.4f}"
     reason = entry.reason.value if entry.reason else ""
     finding = "champion" if attendance.champion and not entry.detail else entry.detail
+    finding = "; ".join(filter(None, (right_answers(entry.tasks), finding)))
     return (
         f"{attendance.sync_block:<11} {entry.verdict.value:<10} {reason:<14} {score:>8} "
         f"{entry.num_samples:>9}  {finding}"
@@ -161,6 +163,9 @@ def _as_json(found: MinerStatus) -> dict[str, object]:
                     "verdict": a.entry.verdict.value,
                     "reason": a.entry.reason,
                     "score": a.entry.score,
+                    "accuracy": {
+                        t.task: t.accuracy for t in a.entry.tasks if t.accuracy is not None
+                    },
                     "num_samples": a.entry.num_samples,
                     "detail": a.entry.detail,
                     "champion": a.champion,

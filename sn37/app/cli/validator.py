@@ -30,6 +30,7 @@ def validator(
     offline: options.Offline = None,
     seed: options.Seed = None,
     pace: options.Pace = None,
+    start_time: options.StartTime = None,
     rounds: options.Rounds = None,
     schedule: options.ScheduleFile = None,
     keep_texts: options.KeepTexts = None,

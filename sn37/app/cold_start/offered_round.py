@@ -11,7 +11,7 @@ from sn37.app.receipts.files import UnreadableReceipt, read_receipt, read_signed
 from sn37.app.receipts.signing import VerifySignature
 from sn37.app.receipts.statements import UnreadableStatement, digest_of, read_statement
 from sn37.app.replay.rescore import CannotRescore, blocks_of, require_manifest
-from sn37.domain.data.batches import SampleBlock
+from sn37.domain.data.batches import BLOCK_SAMPLES, SampleBlock
 from sn37.domain.ids import Digest, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.records.receipt import Receipt, SignedReceipt
@@ -21,6 +21,7 @@ from sn37.domain.round.signers import SampleSigners
 from sn37.domain.round.state import EntryOutcome, OpenRound
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.scoring.choices import choice_tasks
 from sn37.domain.scoring.jobs import BlockLosses, ControlLoss
 from sn37.domain.submission.submission import Submission, Verdict
 from sn37.ports.chain import Chain
@@ -217,6 +218,12 @@ def _opened(
             raise OfferRefused("its receipts are not in the order of its outcomes")
         scored_blocks = blocks_of(receipt, rules)
         controls = by_block(receipt.controls, scored_blocks, rules, statement.manifest_digest)
+        if set(receipt.num_right) != {t for t in choice_tasks(rules) if receipt.losses[t]}:
+            raise OfferRefused(f"{outcome.key.hotkey}: right answers of other tasks than it has")
+        if set(receipt.answers) != {t for t in rules.answer_budgets if receipt.losses[t]}:
+            raise OfferRefused(
+                f"{outcome.key.hotkey}: counts of answers to other tasks than it has"
+            )
         blocks = tuple(_losses(receipt, block, controls[block]) for block in scored_blocks)
         _require_whole(outcome, blocks, total)
         journal[outcome.key] = blocks
@@ -245,5 +252,14 @@ def _require_whole(outcome: EntryOutcome, blocks: tuple[BlockLosses, ...], total
 
 def _losses(receipt: Receipt, block: SampleBlock, controls: tuple[ControlLoss, ...]) -> BlockLosses:
     """Receipts do not record token counts or times."""
-    losses = receipt.losses[block.task][block.first : block.stop]
-    return BlockLosses(block=block, losses=losses, tokens=0, seconds=0.0, controls=controls)
+    right, answers = receipt.num_right.get(block.task), receipt.answers.get(block.task)
+    number = block.first // BLOCK_SAMPLES
+    return BlockLosses(
+        block=block,
+        losses=receipt.losses[block.task][block.first : block.stop],
+        tokens=0,
+        seconds=0.0,
+        controls=controls,
+        num_right=None if right is None else right[number],
+        answers=None if answers is None else answers[number],
+    )

@@ -9,13 +9,14 @@ from sn37.app.rounds.screening import Screener
 from sn37.app.samples.draws import Draws
 from sn37.app.samples.pool_requests import live_tasks, pool_request
 from sn37.app.samples.sources import Sources
-from sn37.domain.data.overlap import overlaps
+from sn37.domain.data.overlap import Overlap, overlaps
 from sn37.domain.data.samples import EmptyWindow, Pool, Sample
 from sn37.domain.data.sampling import NotEnoughRows, manifest
 from sn37.domain.ids import CompetitionId, Digest, RoundKey, TaskName
 from sn37.domain.records.receipt import Receipt
 from sn37.domain.round.state import TaskDraw
 from sn37.domain.schedule.competition import Competition
+from sn37.domain.schedule.mixture import whole_of
 from sn37.domain.schedule.schedule import COLD_ROUNDS, Schedule
 from sn37.ports.chain import Chain
 from sn37.ports.errors import (
@@ -143,9 +144,25 @@ def require_drawn(receipt: Receipt, draws: Sequence[TaskDraw], where: str) -> No
     for task, rows in receipt.manifest.items():
         if len(set(rows)) < len(rows):
             raise OfferRefused(f"{where}: a sample of {task} was scored twice")
-    for overlap in overlaps(ours, receipt.manifest):
+    for overlap in _of_wholes(overlaps(ours, receipt.manifest)):
         if overlap.share < MIN_SHARED:
             raise OfferRefused(
                 f"{where}: only {overlap.num_shared} of {overlap.num_ours} samples of "
                 f"{overlap.task} are those that its block's hash draws"
             )
+
+
+def _of_wholes(found: Sequence[Overlap]) -> tuple[Overlap, ...]:
+    """Return the overlaps with the parts of a mixture as one: of three rows one may differ."""
+    wholes: dict[TaskName, list[Overlap]] = {}
+    for overlap in found:
+        wholes.setdefault(whole_of(overlap.task), []).append(overlap)
+    return tuple(
+        Overlap(
+            task=task,
+            num_ours=sum(part.num_ours for part in parts),
+            num_theirs=sum(part.num_theirs for part in parts),
+            num_shared=sum(part.num_shared for part in parts),
+        )
+        for task, parts in wholes.items()
+    )

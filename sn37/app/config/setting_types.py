@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import pwd
 import re
+from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
+
+from sn37.app.config.number_limits import YEARS
+
+EXAMPLE_TIME = "2026-01-02T12:00Z"
 
 
 def expanded(path: Path) -> Path:
@@ -60,6 +66,17 @@ def _is_address(text: str) -> bool:
     return has_place and re.fullmatch(r"wss?://[^/\s]\S*", text) is not None
 
 
+def is_this_machine(network: str) -> bool:
+    """True if a network is the address of a node on this machine."""
+    if not _is_address(network):
+        return False
+    host = urlsplit(network).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _split(given: object) -> object:
     """Split the values of an environment variable at commas and spaces."""
     return given.replace(",", " ").split() if isinstance(given, str) else given
@@ -99,6 +116,41 @@ Addresses = Annotated[
     BeforeValidator(_split),
     AfterValidator(_check_addresses),
 ]
+
+
+def moment(text: str) -> datetime:
+    """Return a time that people write; without an offset it is UTC.
+
+    Raises:
+        ValueError: The text is not a time, or one of another century.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"invalid time {text!r}: expected for example {EXAMPLE_TIME}") from error
+    return _in_our_time(found, repr(text))
+
+
+def _in_our_time(found: datetime, shown: str) -> datetime:
+    if found.year not in YEARS:
+        raise ValueError(f"{shown}: expected a time from {YEARS[0]} to {YEARS[-1]}")
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _start_time(given: object) -> object:
+    """Check "now" or a time, which a TOML file may give as such; seconds are whole."""
+    if given is None or given == NOW:
+        return given
+    if isinstance(given, datetime):
+        return _in_our_time(given, str(given)).replace(microsecond=0)
+    try:
+        return moment(str(given)).replace(microsecond=0)
+    except ValueError as error:
+        raise ValueError(f"expected now, or a time such as {EXAMPLE_TIME}") from error
+
+
+NOW: Literal["now"] = "now"
+StartTime = Annotated[Literal["now"] | datetime | None, BeforeValidator(_start_time)]
 
 
 def _split_paths(given: object) -> object:

@@ -33,9 +33,11 @@ from sn37.app.config.setting_types import (
     HostAndPort,
     Name,
     NetworkName,
+    StartTime,
     UserPath,
     UserPaths,
     expanded,
+    is_this_machine,
 )
 from sn37.app.errors import CommandError, UsageError
 from sn37.wrong_values import reason, shown
@@ -96,8 +98,9 @@ class Settings(BaseSettings):
     offline: bool = False  # follow and score, and never send anything to the chain
     seed: int = Field(default=0, ge=0, le=MAX_SEED)  # simnet only
     pace: Literal["virtual", "real"] = "virtual"  # simnet only
+    start_time: StartTime = None  # of simnet's clock; None: the same date in every run
     rounds: int | None = Field(default=None, ge=1, le=MAX_COUNT)  # stop after so many; None: never
-    schedule: UserPath | None = None  # simnet and local only
+    schedule: UserPath | None = None  # never on finney
     keep_texts: int = Field(
         default=0, ge=0, le=MAX_COUNT
     )  # rounds of a competition whose samples are kept
@@ -117,6 +120,11 @@ class Settings(BaseSettings):
     @property
     def is_simnet(self) -> bool:
         return self.network == "simnet"
+
+    @property
+    def _is_for_trials(self) -> bool:
+        """True if validators of the network need not all have the schedule that ships."""
+        return self.network in ("simnet", "local", "test") or is_this_machine(self.network)
 
     @property
     def scorer_device(self) -> Literal["cpu", "cuda"]:
@@ -151,11 +159,16 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _keep_the_rules_out_of_reach(self) -> Self:
         """Refuse settings that would make this validator score differently from all others."""
+        if self.schedule is not None and not self._is_for_trials:
+            raise ValueError(
+                "schedule: only on simnet, local, test and addresses of this machine, not on "
+                f"{self.network}: all validators share the schedule that ships"
+            )
         for name, networks, why in (
-            ("schedule", ("simnet", "local"), "all validators share the schedule that ships"),
             ("dtype", ("simnet", "local"), "all validators score in bfloat16"),
             ("seed", ("simnet",), "a real chain's block hashes seed the draws"),
             ("pace", ("simnet",), "a real chain has its own pace"),
+            ("start_time", ("simnet",), "a real chain has its own clock"),
         ):
             if self.network not in networks and getattr(self, name) != _default(name):
                 raise ValueError(

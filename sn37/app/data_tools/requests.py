@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from sn37.app.config import setting_types
 from sn37.app.config import toml_reader as toml_files
-from sn37.app.config.number_limits import YEARS
 from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError, UsageError
 from sn37.app.samples.pool_requests import pool_request
@@ -75,7 +75,7 @@ async def find_target(
         DatasetUnavailable: The source's plug-in did not answer.
     """
     schedule = _schedule(asked, settings)
-    given = dict(map(_parameter, asked.parameters))
+    given = given_parameters(asked.parameters)
     stages = [s.competitions for s in reversed(schedule.stages)]
     for rules in schedule.at(block) if block is not None else (c for s in stages for c in s):
         for task in rules.tasks:
@@ -163,14 +163,18 @@ def moment(text: str) -> datetime:
         UsageError: The text is not a time.
     """
     try:
-        found = datetime.fromisoformat(text)
+        return setting_types.moment(text)
     except ValueError as error:
-        raise UsageError(
-            f"invalid time {text!r}: expected for example 2026-01-02T12:00Z"
-        ) from error
-    if found.year not in YEARS:
-        raise UsageError(f"{text!r}: expected a time from {YEARS[0]} to {YEARS[-1]}")
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        raise UsageError(str(error)) from error
+
+
+def given_parameters(texts: Sequence[str]) -> dict[str, ParameterValue]:
+    """Return parameters that the command line has as ``key=value``.
+
+    Raises:
+        UsageError: One of them cannot be read.
+    """
+    return dict(map(_parameter, texts))
 
 
 def _parameter(text: str) -> tuple[str, ParameterValue]:

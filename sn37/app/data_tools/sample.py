@@ -19,11 +19,11 @@ from sn37.app.errors import CommandError
 from sn37.app.samples.sources import FindSource, Sources
 from sn37.domain.canonical import JsonValue
 from sn37.domain.data.samples import PoolRequest, Sample, TimeWindow
-from sn37.domain.data.sampling import NotEnoughRows, draw, pool_digest
+from sn37.domain.data.sampling import NotEnoughRows, draw, first_by_rank, pool_digest
 from sn37.domain.data.vetting import Collected
 from sn37.domain.ids import Block, Seed
-from sn37.domain.schedule.competition import Freshness
-from sn37.ports.errors import DatasetUnavailable
+from sn37.domain.schedule.competition import Freshness, Source
+from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +64,12 @@ async def sample(
     count: int,
     block: Block | None,
     seed: Seed | None,
+    up_to: bool = False,
 ) -> Sampled:
     """Draw ``count`` samples. The default seed is that of the round at ``block``, or 0.
 
     Args:
+        up_to: Take fewer if there are fewer, and any number of one signer.
         find: Returns an installed plug-in by name.
         open_data: Opens a chain that reaches a block, and the data sources.
 
@@ -79,13 +81,14 @@ async def sample(
         sources = Sources(find)
         target = await find_target(asked, settings, sources)
         request = request_by_time(asked, target.source, now=datetime.now(UTC))
-        return await _draw(target, sources, request, request.window, count, seed or Seed(0))
+        seed = seed or Seed(0)
+        return await _draw(target, sources, request, request.window, count, seed, up_to)
     async with open_data(block) as (chain, find_plugin):
         sources = Sources(find_plugin)
         target = await find_target(asked, settings, sources, block=block)
         seed = await round_seed(chain, target, block) if seed is None else seed
         request, counted = await request_at(chain, target, block)
-        return await _draw(target, sources, request, counted, count, seed)
+        return await _draw(target, sources, request, counted, count, seed, up_to)
 
 
 async def _draw(
@@ -95,16 +98,22 @@ async def _draw(
     counted: TimeWindow,
     count: int,
     seed: Seed,
+    up_to: bool,
 ) -> Sampled:
     source = target.source
     try:
         if source.freshness is not Freshness.LIVE:
-            samples = await sources.draw(source, count=count, seed=seed)
+            samples = await _static(source, sources, count, seed, up_to)
             return Sampled(target=target, seed=seed, samples=samples)
         found = await sources.collect(source, request)
     except (LookupError, ValueError) as error:
         raise CommandError(str(error.args[0])) from error
     collected = Collected(pool=found.pool.within(counted), set_aside=found.set_aside)
+    if up_to:
+        samples = first_by_rank(collected.pool, count, task=target.task_name, seed=seed)
+        return Sampled(
+            target=target, seed=seed, samples=samples, collected=collected, window=counted
+        )
     try:
         samples = draw(
             collected.pool,
@@ -120,6 +129,17 @@ async def _draw(
             f"{counted.until.isoformat()} there are {len(collected.pool.samples)} rows"
         ) from error
     return Sampled(target=target, seed=seed, samples=samples, collected=collected, window=counted)
+
+
+async def _static(
+    source: Source, sources: Sources, count: int, seed: Seed, up_to: bool
+) -> tuple[Sample, ...]:
+    try:
+        return await sources.draw(source, count=count, seed=seed)
+    except DatasetExhausted as error:
+        if not (up_to and 0 < error.available < count):
+            raise
+        return await sources.draw(source, count=error.available, seed=seed)
 
 
 def _row(drawn: Sample) -> JsonValue:

@@ -107,6 +107,8 @@ async def evaluate(tools: MinerTools, request: EvaluateRequest, *, told: Told) -
                 timeout_s=SCORING_S,
                 tokenizer=await tools.needed_tokenizer(rules, request.tokenizer),
                 template=rules.template,
+                budgets=rules.answer_budgets,
+                stop=rules.stop,
             )
             found = replace(
                 found,

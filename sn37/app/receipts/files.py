@@ -13,10 +13,13 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sn37.domain.canonical import canonical_json
+from sn37.domain.data.batches import BLOCK_SAMPLES
 from sn37.domain.ids import Block, CompetitionId, Digest, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.printable import one_line
 from sn37.domain.records.receipt import Receipt, SignedReceipt
 from sn37.domain.round.signers import SampleSigners, require_counts, unpacked
+from sn37.domain.schedule.competition import MOST_NEW_TOKENS
+from sn37.domain.scoring.answer_signals import AnswerSignals
 from sn37.domain.scoring.jobs import ControlKind, ControlLoss
 from sn37.domain.scoring.opinion import Compared, Opinion, View
 from sn37.domain.submission.commitment import Commitment, MalformedCommitment, parse_commitment
@@ -39,6 +42,8 @@ class _Signers(BaseModel):
 
 
 _Bits = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+_Count = Annotated[int, Field(ge=0, le=BLOCK_SAMPLES)]
+_Steps = Annotated[int, Field(ge=0, le=BLOCK_SAMPLES * (MOST_NEW_TOKENS + 1))]
 _Loss = float | Literal["nan", "inf", "-inf"]
 
 
@@ -67,7 +72,7 @@ class _Document(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    version: Literal[1, 2, 3]
+    version: Literal[1, 2, 3, 4]
     competition: int
     sync_block: int = Field(ge=0)
     sync_hash: str
@@ -88,6 +93,8 @@ class _Document(BaseModel):
     # Since version 3.
     controls: list[tuple[Literal["substituted", "shuffled", "letters"], _Bits, _Bits]] = []
     opinion: _Opinion | None = None
+    num_right: dict[str, list[_Count]] = {}  # only in version 4, as is the next
+    answers: dict[str, list[tuple[_Count, _Count, _Count, _Steps]]] = {}
 
     def receipt(self) -> Receipt:
         return Receipt(
@@ -111,7 +118,44 @@ class _Document(BaseModel):
             signers=self._sample_signers(),
             controls=self._controls(),
             opinion=None if self.opinion is None else self.opinion.of(self),
+            num_right=self._num_right(),
+            answers=self._answers(),
         )
+
+    def _num_right(self) -> dict[TaskName, tuple[int, ...]]:
+        """Return the right answers of each block, which the losses cut."""
+        if (self.version == 4) != bool(self.num_right or self.answers):
+            raise UnreadableReceipt("not a receipt: its version does not match its right answers")
+        for task, counts in self.num_right.items():
+            sizes = self._block_sizes(task)
+            if len(counts) != len(sizes) or any(map(int.__gt__, counts, sizes)):
+                raise UnreadableReceipt("not a receipt: it has other right answers than losses")
+        return {TaskName(task): tuple(counts) for task, counts in self.num_right.items()}
+
+    def _answers(self) -> dict[TaskName, tuple[AnswerSignals, ...]]:
+        """Return the counts over generated answers of each block."""
+        try:
+            return {
+                TaskName(task): tuple(
+                    AnswerSignals(
+                        num_answers=size,
+                        empty=empty,
+                        repetitive=same,
+                        canned=canned,
+                        near_ties=ties,
+                    )
+                    for size, (empty, same, canned, ties) in zip(
+                        self._block_sizes(task), blocks, strict=True
+                    )
+                )
+                for task, blocks in self.answers.items()
+            }
+        except ValueError as error:
+            raise UnreadableReceipt("not a receipt: it has other answers than losses") from error
+
+    def _block_sizes(self, task: str) -> list[int]:
+        num = len(self.losses.get(task, ()))
+        return [min(BLOCK_SAMPLES, num - first) for first in range(0, num, BLOCK_SAMPLES)]
 
     def _controls(self) -> tuple[ControlLoss, ...] | None:
         given = {"controls", "opinion"} & self.model_fields_set

@@ -11,6 +11,7 @@ from sn37.domain.data.sampling import manifest
 from sn37.domain.ids import Digest, Hotkey, TaskName
 from sn37.domain.records.receipt import Receipt, SignedReceipt
 from sn37.domain.round.state import OpenRound
+from sn37.domain.scoring.answer_signals import AnswerSignals
 from sn37.domain.scoring.controls import controls_in
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.submission.submission import Submission
@@ -52,6 +53,8 @@ class ReceiptWriter:
                 opened.journal.get(key, ()), {d.batch.task: d.batch.method for d in plan.draws}
             ),
             opinion=opened.opinions.get(key),
+            num_right=right_by_task(opened.journal.get(key, ())),
+            answers=answers_by_task(opened.journal.get(key, ())),
         )
         return SignedReceipt(
             document=canonical_json(receipt.document()),
@@ -67,6 +70,28 @@ def losses_by_task(
     return {
         task: tuple(x for b in blocks if b.block.task == task for x in b.losses) for task in tasks
     }
+
+
+def right_by_task(blocks: Iterable[BlockLosses]) -> Mapping[TaskName, tuple[int, ...]]:
+    """Return the right answers of each block, for tasks whose samples have options."""
+    found: dict[TaskName, tuple[int, ...]] = {}
+    for block in blocks:
+        if block.num_right is not None:
+            task = block.block.task
+            found[task] = (*found.get(task, ()), block.num_right)
+    return found
+
+
+def answers_by_task(
+    blocks: Iterable[BlockLosses],
+) -> Mapping[TaskName, tuple[AnswerSignals, ...]]:
+    """Return the signals of each block, for tasks whose answers are generated."""
+    found: dict[TaskName, tuple[AnswerSignals, ...]] = {}
+    for block in blocks:
+        if block.answers is not None:
+            task = block.block.task
+            found[task] = (*found.get(task, ()), block.answers)
+    return found
 
 
 def is_signed(receipt: SignedReceipt, verify: VerifySignature) -> bool:

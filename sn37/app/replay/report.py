@@ -10,6 +10,8 @@ from sn37.app.replay.rescored import TOLERANCE, Agreement, Pair, Rescored
 from sn37.domain.canonical import JsonValue, as_json
 from sn37.domain.ids import Hotkey
 from sn37.domain.printable import one_line
+from sn37.domain.records.receipt import Receipt
+from sn37.domain.scoring.opinion import CHOICE_MEAN_TOLERANCE
 
 
 class Signature(StrEnum):
@@ -46,11 +48,17 @@ class Replayed:
         if self.found.agreement is Agreement.BEYOND:
             return "the losses are not those of this model on these samples"
         if self.is_good:
-            return f"the losses agree as between two devices: means within {TOLERANCE:.2%}"
+            return f"the losses agree as between two devices: means within {self._tolerance}"
         return (
-            f"the means agree within {TOLERANCE:.2%}, but with the same device and libraries all "
+            f"the means agree within {self._tolerance}, but with the same device and libraries all "
             "bits should: a digit was changed, or the processor is of another kind"
         )
+
+    @property
+    def _tolerance(self) -> str:
+        has_questions = any(task.is_choice for task in self.found.tasks)
+        of_questions = f", those of questions within {CHOICE_MEAN_TOLERANCE:g}"
+        return f"{TOLERANCE:.2%}" + (of_questions if has_questions else "")
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -64,12 +72,9 @@ class Replayed:
 
     def lines(self) -> list[str]:
         """Return the lines of the report: header, table, conclusion."""
-        found, ref = self.found, self.found.receipt.commitment.model
-        round_, hotkey = found.receipt.round, one_line(found.receipt.commitment.hotkey)
-        by = f", of {one_line(self.validator)}" if self.validator else ""
+        found = self.found
         lines = [
-            f"{round_}, {hotkey}: {ref.repo} at {ref.revision[:12]}",
-            f"signature {self.signature}{by}",
+            *_header(found.receipt, self.signature, self.validator),
             *(f"warning: {line}" for line in self.warnings),
             f"{'task':<20} {'samples':>7} {'equal':>7} {'mean then':>12} {'mean now':>12} shift",
             *(
@@ -82,6 +87,9 @@ class Replayed:
             equal = sum(then == now for then, now in found.controls)
             told = "agree" if found.controls_agree else "are not what this model costs"
             lines.append(f"controls: {equal} of {len(found.controls)} equal, they {told}")
+        if found.num_right:
+            then, now = (sum(side) for side in zip(*found.num_right, strict=True))
+            lines.append(f"right answers: {then} then, {now} now")
         if found.first is not None:
             lines.append(f"first that differs: {_told(found.first)}")
         if found.first_beyond is not None and found.first_beyond != found.first:
@@ -92,12 +100,7 @@ class Replayed:
         """Return the report as JSON, with the environment of now."""
         found = self.found
         return {
-            "competition": found.receipt.round.competition,
-            "sync_block": found.receipt.round.sync_block,
-            "hotkey": found.receipt.commitment.hotkey,
-            "block": found.receipt.commitment.block,
-            "signature": as_json(self.signature),
-            "validator": self.validator,
+            **_header_document(found.receipt, self.signature, self.validator),
             "good": self.is_good,
             "agreement": as_json(found.agreement),
             "verdict": self.verdict,
@@ -121,6 +124,54 @@ class Replayed:
             },
             "environment": dict(found.environment),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structure:
+    """A receipt whose manifest and losses fit its schedule; nothing was scored again."""
+
+    receipt: Receipt
+    signature: Signature
+    validator: Hotkey | None
+    schedule: str  # file or preset
+
+    def lines(self) -> list[str]:
+        """Return the lines of the report."""
+        return [
+            *_header(self.receipt, self.signature, self.validator),
+            *(f"{task}: {len(losses)} losses" for task, losses in self.receipt.losses.items()),
+            f"manifest and losses fit {self.schedule}; the losses were not computed again",
+        ]
+
+    def document(self) -> dict[str, JsonValue]:
+        """Return the report as JSON."""
+        return {
+            **_header_document(self.receipt, self.signature, self.validator),
+            "schedule": self.schedule,
+            "num_losses": {task: len(losses) for task, losses in self.receipt.losses.items()},
+        }
+
+
+def _header(receipt: Receipt, signature: Signature, validator: Hotkey | None) -> list[str]:
+    ref, hotkey = receipt.commitment.model, one_line(receipt.commitment.hotkey)
+    by = f", of {one_line(validator)}" if validator else ""
+    return [
+        f"{receipt.round}, {hotkey}: {ref.repo} at {ref.revision[:12]}",
+        f"signature {signature}{by}",
+    ]
+
+
+def _header_document(
+    receipt: Receipt, signature: Signature, validator: Hotkey | None
+) -> dict[str, JsonValue]:
+    return {
+        "competition": receipt.round.competition,
+        "sync_block": receipt.round.sync_block,
+        "hotkey": receipt.commitment.hotkey,
+        "block": receipt.commitment.block,
+        "signature": as_json(signature),
+        "validator": validator,
+    }
 
 
 def _told(pair: Pair) -> str:

@@ -12,7 +12,7 @@ from pathlib import PurePath
 
 from sn37.app.replay.rescored import Pair, Rescored
 from sn37.domain.canonical import canonical_digest
-from sn37.domain.data.batches import SampleBlock, TaskBatch, interleave
+from sn37.domain.data.batches import BLOCK_SAMPLES, SampleBlock, TaskBatch, interleave
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Digest, TaskName
 from sn37.domain.records.receipt import Receipt
@@ -150,18 +150,28 @@ async def rescore(
         timeout_s=rules.timeout_s,
         tokenizer=tokenizer,
         template=rules.template,
+        budgets=rules.answer_budgets,
+        stop=rules.stop,
     )
     pairs: list[Pair] = []
     found: list[ControlLoss] = []
+    right: list[tuple[int, int]] = []
     async with aclosing(scorer.score(job)) as stream:
         for done, block in enumerate(blocks, start=1):
             scored = bounded(await anext(stream), rules)
             pairs += _pairs(receipt, block, scored)
             found += scored.controls
+            if block.task in receipt.num_right and scored.num_right is not None:
+                then = receipt.num_right[block.task][block.first // BLOCK_SAMPLES]
+                right.append((then, scored.num_right))
             told(done, len(blocks))
         used = dict(environment())
     return Rescored(
-        receipt=receipt, pairs=tuple(pairs), environment=used, controls=_controls(receipt, found)
+        receipt=receipt,
+        pairs=tuple(pairs),
+        environment=used,
+        controls=_controls(receipt, found),
+        num_right=tuple(right),
     )
 
 

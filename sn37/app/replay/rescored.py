@@ -11,6 +11,7 @@ from sn37.domain.ids import TaskName
 from sn37.domain.records.receipt import Receipt
 from sn37.domain.round.evidence import exact_sum
 from sn37.domain.scoring.jobs import ControlLoss
+from sn37.domain.scoring.opinion import CHOICE_MEAN_TOLERANCE, CHOICE_SAMPLE_TOLERANCE
 
 # Relative difference of a task's mean loss between any two devices, measured in
 # docs/decisions/0033.
@@ -18,6 +19,8 @@ TOLERANCE = 2e-4
 # The same for a single sample: 50 times as much. Samples differ by 0.0005 nats on average, the
 # shortest texts by much more. A larger difference means another model or another text.
 SAMPLE_TOLERANCE = 50 * TOLERANCE
+# Share of questions whose likeliest option another device may change.
+TIES = 0.01
 # Keys of an environment that do not influence losses: the sandbox, and if a round was scored later.
 _NO_NUMBERS = frozenset({"sandbox", "scored"})
 
@@ -46,9 +49,8 @@ class Pair:
             math.isnan(self.recorded) and math.isnan(self.rescored)
         )
 
-    def is_within(self, mean: float) -> bool:
-        """True if they differ by no more than single samples do at a mean loss of ``mean``."""
-        limit = SAMPLE_TOLERANCE * mean
+    def is_within(self, limit: float) -> bool:
+        """True if they differ by no more than ``limit``."""
         return self.is_equal or abs(self.rescored - self.recorded) <= limit < math.inf
 
 
@@ -61,6 +63,7 @@ class TaskComparison:
     num_equal: int
     recorded: float  # mean loss
     rescored: float
+    is_choice: bool = False  # its samples are questions with options
 
     @property
     def shift(self) -> float:
@@ -71,7 +74,18 @@ class TaskComparison:
 
     @property
     def is_within(self) -> bool:
-        return abs(self.shift) <= TOLERANCE  # never for NaN
+        """True if the means differ by no more than between two devices; never for NaN.
+
+        A mean loss of questions may be near 0, where that of guessing is 1.
+        """
+        if self.is_choice:
+            return abs(self.rescored - self.recorded) <= CHOICE_MEAN_TOLERANCE
+        return abs(self.shift) <= TOLERANCE
+
+    @property
+    def sample_limit(self) -> float:
+        """Largest difference of one sample between two devices."""
+        return CHOICE_SAMPLE_TOLERANCE if self.is_choice else SAMPLE_TOLERANCE * self.rescored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +97,14 @@ class Rescored:
     environment: Mapping[str, str]  # of the scorer now
     # Cost of each control then and now; empty for a receipt of version 1, which has none.
     controls: tuple[tuple[ControlLoss, ControlLoss], ...] = ()
+    # Right answers then and now, in each block of questions with options.
+    num_right: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def answers_agree(self) -> bool:
+        """True if as many questions are answered rightly, within those that are nearly ties."""
+        difference = sum(now - then for then, now in self.num_right)
+        return abs(difference) <= max(1, TIES * len(self.pairs))
 
     @property
     def controls_agree(self) -> bool:
@@ -97,7 +119,11 @@ class Rescored:
     def tasks(self) -> tuple[TaskComparison, ...]:
         """Comparison of each task, in the receipt's order."""
         by_task = {t: [p for p in self.pairs if p.task == t] for t in self.receipt.losses}
-        return tuple(_comparison(task, pairs) for task, pairs in by_task.items() if pairs)
+        return tuple(
+            _comparison(task, pairs, is_choice=task in self.receipt.num_right)
+            for task, pairs in by_task.items()
+            if pairs
+        )
 
     @property
     def first(self) -> Pair | None:
@@ -107,15 +133,19 @@ class Rescored:
     @property
     def first_beyond(self) -> Pair | None:
         """The first sample whose losses differ by more than devices do."""
-        means = {t.task: t.rescored for t in self.tasks}
-        return next((p for p in self.pairs if not p.is_within(means[p.task])), None)
+        limits = {t.task: t.sample_limit for t in self.tasks}
+        return next((p for p in self.pairs if not p.is_within(limits[p.task])), None)
 
     @property
     def agreement(self) -> Agreement:
-        """Agreement of all losses: of the tasks' means, and of every sample and control."""
-        if self.first is None and all(then == now for then, now in self.controls):
+        """Agreement of all losses: of the tasks' means, and of every sample and control.
+
+        The numbers of right answers must agree too.
+        """
+        counted = (*self.controls, *self.num_right)
+        if self.first is None and all(then == now for then, now in counted):
             return Agreement.EQUAL
-        if not self.controls_agree:
+        if not (self.controls_agree and self.answers_agree):
             return Agreement.BEYOND
         if self.first_beyond is None and all(t.is_within for t in self.tasks):
             return Agreement.WITHIN
@@ -135,11 +165,12 @@ class Rescored:
         }
 
 
-def _comparison(task: TaskName, pairs: Sequence[Pair]) -> TaskComparison:
+def _comparison(task: TaskName, pairs: Sequence[Pair], *, is_choice: bool) -> TaskComparison:
     return TaskComparison(
         task=task,
         num_samples=len(pairs),
         num_equal=sum(p.is_equal for p in pairs),
         recorded=exact_sum(p.recorded for p in pairs) / len(pairs),
         rescored=exact_sum(p.rescored for p in pairs) / len(pairs),
+        is_choice=is_choice,
     )

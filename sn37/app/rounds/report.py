@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sn37.app.rounds.weights_due import paid_part, warm_up, weights_after
-from sn37.domain.canonical import JsonValue
+from sn37.domain.canonical import JsonValue, as_json
 from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.round.state import EntryResult, RoundResult, ScoredLater, ValidatorState
 from sn37.domain.schedule.schedule import Schedule
@@ -93,7 +93,13 @@ def _entry(entry: EntryResult, labels: Mapping[Hotkey, str], earlier: EntryKey |
         "block": entry.key.block,
         "score": entry.score,
         "tasks": {
-            t.task: {"raw": t.raw, "normalised": t.normalized, "weighted": t.weighted}
+            t.task: {
+                "raw": t.raw,
+                "normalised": t.normalized,
+                "weighted": t.weighted,
+                "accuracy": t.accuracy,
+                "answers": None if t.answers is None else as_json(t.answers),
+            }
             for t in entry.tasks
         },
         "num_samples": entry.num_samples,

@@ -41,6 +41,8 @@ class JobBuilder:
             tokenizer=tokenizer,
             template=rules.template,
             skip_blocks=skip_blocks,
+            budgets=rules.answer_budgets,
+            stop=rules.stop,
         )
 
     async def build_base(self, rules: Competition, batches: tuple[TaskBatch, ...]) -> ScoringJob:

@@ -20,6 +20,7 @@ from sn37.domain.reasons import Reason
 from sn37.domain.round.state import ColdStart, OpenRound, RoundPlan
 from sn37.domain.round.winner import WinnerRule
 from sn37.domain.schedule.competition import Competition
+from sn37.domain.scoring.choices import choice_tasks
 from sn37.domain.scoring.deadlines import WALL_FACTOR
 from sn37.domain.scoring.opinion import (
     Opinion,
@@ -158,7 +159,14 @@ class SecondOpinions:
             theirs = [bounded(losses, rules) async for losses in stream]
         environment = self._opened(plan).environments.get(key, {})
         pairs = compared(chosen, ours, theirs)
-        return judge(key, pairs, environment, worst=worst_losses(rules))
+        return judge(
+            key,
+            pairs,
+            environment,
+            worst=worst_losses(rules),
+            choices=choice_tasks(rules),
+            generated=rules.answer_budgets.keys(),
+        )
 
     async def _record(self, plan: RoundPlan, opinion: Opinion) -> None:
         opened = self._opened(plan)

@@ -24,6 +24,8 @@ from sn37.domain.ids import Hotkey, Seed
 from sn37.domain.known_facts import checked
 from sn37.domain.printable import one_line
 from sn37.domain.schedule.competition import Freshness, ParameterValue, Source
+from sn37.domain.schedule.methods import Method
+from sn37.ports.dataset import Description, ParameterDescription, Pin
 
 MAX_LINE_BYTES = (
     16 << 20
@@ -31,6 +33,7 @@ MAX_LINE_BYTES = (
 MAX_ANSWER_BYTES = 2 * MAX_POOL_BYTES  # as much again for names, times and rows set aside
 MAX_LOG_CHARACTERS = 10_000  # of one message
 MAX_IDS = 1000  # of a line with rows set aside
+MAX_PARAMETERS = 1000  # of a source
 MAX_ROWS = 4_000_000  # of an answer, set aside or not; the hub's files have 3,200,000
 _OURS = "an order is written by this module"
 
@@ -40,7 +43,7 @@ class Order:
     """Work for a process with one plug-in; without ``source``, only its import.
 
     With ``source`` alone it opens the source. With ``request`` it collects the pool, with ``count``
-    it draws.
+    it draws, with ``is_pin`` it pins the revision of the source, which it does not open.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Order:
     request: PoolRequest | None = None
     count: int | None = None
     seed: Seed = Seed(0)  # noqa: RUF009 - an int
+    is_pin: bool = False
     is_vetted: bool = True  # False gives a pool as the plug-in returns it
     log_level: int = 0
 
@@ -67,6 +71,8 @@ class Complete:
     freshness: Freshness
     opened: str = ""  # type of the opened source
     left_random_alone: bool = True  # Python's global generator of random numbers
+    description: Description | None = None  # if the plug-in has one
+    pin: Pin | None = None  # of an order to pin; ``None`` if the plug-in cannot
 
 
 class Kind(StrEnum):
@@ -102,6 +108,7 @@ def encode_order(order: Order) -> bytes:
         "request": as_json(order.request),
         "count": order.count,
         "seed": str(order.seed),
+        "is_pin": order.is_pin,
         "is_vetted": order.is_vetted,
         "log_level": order.log_level,
     }
@@ -173,9 +180,12 @@ def decode_line(line: bytes) -> Line:
                 level = min(max(level, logging.NOTSET), logging.CRITICAL)
                 return Logged(level=level, text=_message(text))
             case {"complete": {"opened": str(opened), "left_random_alone": bool(alone), **more}}:
-                freshness = Freshness(str(more.get("freshness")))
                 return Complete(
-                    freshness=freshness, opened=_message(opened), left_random_alone=alone
+                    freshness=Freshness(str(more.get("freshness"))),
+                    opened=_message(opened),
+                    left_random_alone=alone,
+                    description=_description(more.get("description")),
+                    pin=_pin(more.get("pin")),
                 )
             case {"error": {"kind": kind, "message": str(message), **more}}:
                 return _failure(Kind(kind), _message(message), more)
@@ -225,6 +235,66 @@ def _set_aside(why: str, ids: list[Any]) -> SetAside:
         if type(text) is not str or len(text) > MAX_NAME_CHARACTERS:
             raise ValueError("a reason or row id is not a text, or too long")
     return SetAside(why=one_line(why), row_ids=tuple(ids))
+
+
+def _description(told: Any) -> Description | None:
+    match told:
+        case None:
+            return None
+        case {
+            "method": str(method),
+            "parameters": list(parameters),
+            "packages": list(packages),
+            "install": str(install),
+        } if (
+            len(parameters) <= MAX_PARAMETERS
+            and len(packages) <= MAX_PARAMETERS
+            and all(type(name) is str and name.isidentifier() for name in packages)
+        ):
+            return Description(
+                method=Method(method),
+                parameters=tuple(map(_parameter_description, parameters)),
+                packages=tuple(map(_message, packages)),
+                install=_message(install),
+            )
+    raise ValueError("a description without its fields")
+
+
+def _parameter_description(told: Any) -> ParameterDescription:
+    match told:
+        case {
+            "name": str(name),
+            "takes": str(takes),
+            "is_required": bool(is_required),
+            "default": default,
+        }:
+            return ParameterDescription(
+                name=_message(name),
+                takes=_message(takes),
+                is_required=is_required,
+                default=None if default is None else _plain(default),
+            )
+    raise ValueError("a parameter without its fields")
+
+
+def _plain(value: Any) -> ParameterValue:
+    if isinstance(value, list):
+        return tuple(map(_plain, value))
+    if isinstance(value, bool | int | float | str):
+        return value
+    raise ValueError("a default that no schedule can contain")
+
+
+def _pin(told: Any) -> Pin | None:
+    match told:
+        case None:
+            return None
+        case {"parameters": dict(parameters), "told": str(text)} if len(
+            parameters
+        ) <= MAX_PARAMETERS and all(type(value) is str for value in parameters.values()):
+            pinned = {_message(name): _message(value) for name, value in parameters.items()}
+            return Pin(parameters=pinned, told=_message(text))
+    raise ValueError("a pin without its fields")
 
 
 def _message(text: str) -> str:

@@ -33,7 +33,14 @@ from sn37.domain.data.samples import PoolRequest
 from sn37.domain.data.vetting import Collected
 from sn37.domain.printable import one_line
 from sn37.domain.schedule.competition import Source
-from sn37.ports.dataset import LiveDataset, StaticDataset
+from sn37.ports.dataset import (
+    DatasetPlugin,
+    Described,
+    Description,
+    LiveDataset,
+    Pinnable,
+    StaticDataset,
+)
 from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
 
 MAX_MEMORY_BYTES = 8 << 30  # private data of each process; a full pool and its copies take 2 GB
@@ -82,7 +89,9 @@ async def _rows(order: Order, send: Send) -> Line:
     except LookupError as error:
         return Failure(kind=Kind.NOT_FOUND, message=str(error.args[0]))
     if order.source is None:
-        return Complete(freshness=plugin.freshness)
+        return Complete(freshness=plugin.freshness, description=_description(plugin))
+    if order.is_pin:
+        return await _pinned(plugin, order.source)
     try:
         dataset = open_source(plugin, order.source)
     except OpeningFailed as error:
@@ -102,9 +111,24 @@ async def _rows(order: Order, send: Send) -> Line:
             send(sample)
     return Complete(
         freshness=plugin.freshness,
+        description=_description(plugin),
         opened=type(dataset).__name__,
         left_random_alone=random.getstate() == before,
     )
+
+
+def _description(plugin: DatasetPlugin) -> Description | None:
+    return plugin.describe() if isinstance(plugin, Described) else None
+
+
+async def _pinned(plugin: DatasetPlugin, source: Source) -> Line:
+    if not isinstance(plugin, Pinnable):
+        return Complete(freshness=plugin.freshness)
+    try:
+        pin = await plugin.pin(source.parameters)
+    except ValueError as error:
+        return Failure(kind=Kind.REFUSED, message=str(error))
+    return Complete(freshness=plugin.freshness, pin=pin)
 
 
 async def _collect(

@@ -2,8 +2,7 @@
 
 A package registers a factory without arguments under the group ``sn37.datasets``; calling it
 gives a ``DatasetPlugin``. Installing a plug-in does not use it: the schedule names the plug-ins
-that are used, and only those are imported: each in a process of its own, but for ``sn37 schedule
-pin``, which asks them here.
+that are used, and only those are imported, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -41,8 +40,7 @@ def entry_point_of(name: str) -> EntryPoint:
 def dataset_plugin(name: str) -> DatasetPlugin:
     """Import and return the plug-in registered as ``name``; only its module is imported.
 
-    This runs the plug-in's code, so only the process of ``plugin_process`` calls it, and
-    ``sn37 schedule pin``, which an author of schedules runs.
+    This runs the plug-in's code, so only the process of ``plugin_process`` calls it.
 
     Raises:
         LookupError: As ``entry_point_of``; or it cannot be imported, or is not a dataset plug-in.

@@ -12,15 +12,15 @@ from sn37.domain.data.samples import PoolRequest, Sample
 from sn37.domain.data.vetting import Collected
 from sn37.domain.ids import Seed
 from sn37.domain.schedule.competition import Freshness, Source
-from sn37.domain.schedule.schedule import Schedule
 from sn37.ports.chain import Chain
-from sn37.ports.dataset import DatasetPlugin
+from sn37.ports.dataset import DatasetPlugin, Described, Description, Pin, Pinnable
 from sn37.ports.errors import DatasetExhausted
 
 # The plug-in of a name, an object of this program or an installed one; raises ``LookupError``.
 FindSource = Callable[[str], DatasetPlugin | InstalledPlugin]
 ChainAndSources = tuple[Chain, FindSource]  # opened together, for reading
 DEADLINE_S = 300.0  # for a read; half of the time between the lead and the sync block
+PIN_DEADLINE_S = 4000.0  # for pinning, which may read thousands of footers
 
 
 class Sources:
@@ -67,23 +67,46 @@ class Sources:
             answers=(DatasetExhausted,),
         )
 
-    async def check(self, schedule: Schedule, *, but: str | None = None) -> None:
-        """Open every source of the schedule, to find errors before the first round.
-
-        Args:
-            but: Name of a source that is not opened.
+    async def describe(self, name: str) -> tuple[Freshness, Description | None]:
+        """Return the kind of a source, and what its plug-in says of it.
 
         Raises:
-            LookupError: A plug-in is missing.
-            ValueError: A plug-in refuses its parameters in the schedule.
-            DatasetUnavailable: A plug-in did not answer.
+            LookupError, DatasetUnavailable: As ``freshness``.
         """
-        tasks = [t for stage in schedule.stages for c in stage.competitions for t in c.tasks]
-        checked = list[Source]()
-        for source in (task.source for task in tasks):
-            if source.name != but and source not in checked:  # its parameters have no hash
-                await self._open(source)
-                checked.append(source)
+        plugin = self._find(name)
+        if isinstance(plugin, InstalledPlugin):
+            complete = (await plugin.ask(Order(name=name), self._calls)).complete
+            return complete.freshness, complete.description
+        return plugin.freshness, plugin.describe() if isinstance(plugin, Described) else None
+
+    async def pin(self, source: Source) -> Pin | None:
+        """Return what is there today, for a schedule; ``None`` if the plug-in cannot pin.
+
+        Raises:
+            LookupError: The plug-in is missing, or cannot be imported.
+            ValueError: It refuses its parameters.
+            DatasetUnavailable: The source could not be read, or the plug-in has a defect.
+        """
+        plugin = self._find(source.name)
+        if isinstance(plugin, InstalledPlugin):
+            order = Order(name=source.name, source=source, is_pin=True)
+            return (await plugin.ask(order, self._calls)).complete.pin
+        return await plugin.pin(source.parameters) if isinstance(plugin, Pinnable) else None
+
+    async def open(self, source: Source) -> Description | None:
+        """Open a source, to find errors before the first round; return what its plug-in says.
+
+        Raises:
+            LookupError: The plug-in is missing, or cannot be imported.
+            ValueError: It is of another kind, or refuses its parameters in the schedule.
+            DatasetUnavailable: It did not answer.
+        """
+        plugin = self._find(source.name)
+        if isinstance(plugin, InstalledPlugin):
+            opened = await plugin.ask(Order(name=source.name, source=source), self._calls)
+            return opened.complete.description
+        open_source(plugin, source)
+        return plugin.describe() if isinstance(plugin, Described) else None
 
     async def freshness(self, name: str) -> Freshness:
         """Return the kind of a source.
@@ -96,10 +119,3 @@ class Sources:
         if isinstance(plugin, InstalledPlugin):
             return (await plugin.ask(Order(name=name), self._calls)).complete.freshness
         return plugin.freshness
-
-    async def _open(self, source: Source) -> None:
-        plugin = self._find(source.name)
-        if isinstance(plugin, InstalledPlugin):
-            await plugin.ask(Order(name=source.name, source=source), self._calls)
-        else:
-            open_source(plugin, source)

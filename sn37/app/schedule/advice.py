@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from sn37.domain.canonical import JsonValue, as_json
 from sn37.domain.round.leverage import MAX_ROUNDS, leverages, undecided
-from sn37.domain.schedule.competition import Competition, Freshness, Task
+from sn37.domain.schedule.competition import Competition, Freshness, Source, Task
 from sn37.domain.schedule.epsilon import Epsilon, LinearEpsilon
 from sn37.domain.schedule.methods import not_scored
+from sn37.domain.schedule.mixture import by_whole, have_one_level, wholes
 from sn37.domain.schedule.schedule import Schedule
 
 SMALLEST_EPSILON = 0.005  # below it a copy that is better by a quarter per cent could win
@@ -119,12 +120,21 @@ def competition_lines(competition: Competition) -> Iterator[str]:
             f"  rows whose loss under {base.repo} is more than {base.max_deviations:g} deviations "
             f"from the others are replaced, from a reserve of {base.reserve:.0%} of the sample"
         )
-    for task in competition.tasks:
-        age = f", rows at most {task.source.max_age_s} s old" if task.source.max_age_s else ""
+    for name, parts in by_whole(competition.tasks).items():
+        whole, has_one_level = wholes(parts)[0], have_one_level(parts)
+        of = _source(whole.source) if len(parts) == 1 else f"a mixture of {len(parts)} sources"
         yield (
-            f"  {task.weight:g} x {task.name}: {task.method.value}, {task.num_samples} samples "
-            f"of {task.source.name} (freshness {task.source.freshness.value}{age}){_level(task)}"
+            f"  {whole.weight:g} x {name}: {whole.method.value}, {whole.num_samples} samples "
+            f"of {of}{_level(whole) if has_one_level else ''}"
         )
+        for part in parts if len(parts) > 1 else ():
+            level = "" if has_one_level else _level(part)
+            yield f"      {part.num_samples} of {_source(part.source)}{level}"
+
+
+def _source(source: Source) -> str:
+    age = f", rows at most {source.max_age_s} s old" if source.max_age_s else ""
+    return f"{source.name} (freshness {source.freshness.value}{age})"
 
 
 def _level(task: Task) -> str:
@@ -197,7 +207,7 @@ def not_scored_lines(schedule: Schedule) -> tuple[str, ...]:
             f"task {task.name} of competition {competition.id}: {why}"
             for stage in schedule.stages
             for competition in stage.competitions
-            for task in competition.tasks
+            for task in wholes(competition.tasks)
             if (why := not_scored(task.method))
         )
     )
@@ -227,7 +237,7 @@ def _doubts(competition: Competition) -> Iterator[str]:
             f"epsilon ends at {competition.epsilon.end:.3%}, below {SMALLEST_EPSILON:.1%}: "
             "a copy that is better by a quarter per cent could take the crown"
         )
-    if len(competition.tasks) > 1 and any(t.level is None for t in competition.tasks):
+    if len(tasks := wholes(competition.tasks)) > 1 and any(t.level is None for t in tasks):
         yield (
             "its tasks have no levels, so weights are not shares of the score: a task with large "
             "losses decides alone, and the value of a gain is not known; sn37 schedule levels "

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sn37.domain.ids import Block, CompetitionId, TaskName
 from sn37.domain.round.evidence import exact_sum
 from sn37.domain.round.state import RoundResult, ValidatorState
+from sn37.domain.schedule.competition import Task
+from sn37.domain.schedule.mixture import by_whole, have_one_level
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS, Schedule
 
 DIGITS = 3  # of a level; a day's rounds do not determine more
@@ -44,9 +46,9 @@ def propose_levels(state: ValidatorState, schedule: Schedule) -> tuple[ProposedL
         ][:WINDOW_ROUNDS]
         if scored:
             levels = {
-                t.name: _rounded(exact_sum(s[t.name] for s in scored) / len(scored))
-                for t in competition.tasks
-                if all(t.name in s for s in scored)
+                name: _rounded(exact_sum(_mean(parts, s) for s in scored) / len(scored))
+                for name, parts in _with_levels(competition.tasks)
+                if all(part.name in s for s in scored for part in parts)
             }
             found.append(
                 ProposedLevels(
@@ -63,6 +65,21 @@ def propose_levels(state: ValidatorState, schedule: Schedule) -> tuple[ProposedL
 def _of_champion(round_: RoundResult) -> Mapping[TaskName, float]:
     row = next((e for e in round_.entries if e.key == round_.champion), None)
     return {t.task: t.raw for t in row.tasks} if row is not None else {}
+
+
+def _with_levels(tasks: Sequence[Task]) -> Iterator[tuple[TaskName, tuple[Task, ...]]]:
+    """Yield all that has a level of its own: tasks, mixtures, or the parts of one, by name."""
+    for name, parts in by_whole(tasks).items():
+        if have_one_level(parts):
+            yield name, parts
+        else:
+            yield from ((part.name, (part,)) for part in parts)
+
+
+def _mean(parts: Sequence[Task], losses: Mapping[TaskName, float]) -> float:
+    """Return the mean loss of a task; of a mixture, over the samples of all parts."""
+    total = exact_sum(part.num_samples * losses[part.name] for part in parts)
+    return total / sum(part.num_samples for part in parts)
 
 
 def _rounded(value: float) -> float:

@@ -2,27 +2,30 @@
 
 A file declares ``sources``, ``competitions`` (each a table with a name) and ``stages`` that
 give shares to competitions by that name. A competition may name an earlier one as its
-``base``: keys that it does not have are taken from there, whole.
+``base``: keys that it does not have are taken from there, whole. The file may name a preset or
+another file as its ``base``, and only hold what differs from it, see ``overlay``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import ValidationError
 
 from sn37.app.config import toml_lines
 from sn37.app.config import toml_reader as toml_files
 from sn37.app.config.toml_tables import explain, keys_of
+from sn37.app.schedule.overlay import Overlaid, WrongBase, with_base
 from sn37.app.schedule.tables import CompetitionTable, ScheduleTable
 from sn37.domain.canonical import as_json, canonical_digest
-from sn37.domain.ids import Digest
+from sn37.domain.ids import Block, CompetitionId, Digest
 from sn37.domain.schedule.broken_rule import BrokenRule
-from sn37.domain.schedule.competition import Source
+from sn37.domain.schedule.competition import Competition, Source
 from sn37.domain.schedule.schedule import Schedule, Stage
 from sn37.wrong_values import shown
 
@@ -41,6 +44,14 @@ class LoadedSchedule:
     schedule: Schedule
     fingerprint: Digest  # hex sha256 of the canonical JSON of the schedule
     origin: str  # file, or name of the preset
+    # Sentences for people by first block of the stage and competition. They decide nothing, so the
+    # fingerprint does not cover them (decision 67).
+    summaries: Mapping[tuple[Block, CompetitionId], str] = field(default_factory=dict)
+
+    def summary_at(self, block: Block, competition: Competition) -> str | None:
+        """Return the sentence on a competition that runs at a block, if it has one."""
+        starts = [s.from_block for s in self.schedule.stages if s.from_block <= block]
+        return self.summaries.get((max(starts), competition.id)) if starts else None
 
 
 def preset_of(network: str) -> str:
@@ -73,9 +84,13 @@ def load_schedule(
         ScheduleError: The file cannot be read, or breaks a rule.
     """
     origin, text = read_schedule(source)
-    schedule = _Reader(origin=origin, text=text).read(known_sources, template_problem)
+    reader = _Reader(origin=origin, text=text, folder=Path(source).parent)
+    schedule = reader.read(known_sources, template_problem)
     return LoadedSchedule(
-        schedule=schedule, fingerprint=canonical_digest(as_json(schedule)), origin=origin
+        schedule=schedule,
+        fingerprint=canonical_digest(as_json(schedule)),
+        origin=origin,
+        summaries=MappingProxyType(reader.summaries),
     )
 
 
@@ -98,12 +113,18 @@ def read_schedule(source: Path | str) -> tuple[str, str]:
 
 
 class _Reader:
-    """Reader of one file, with the line of each key."""
+    """Reader of one file, with the line of each key.
 
-    def __init__(self, *, origin: str, text: str) -> None:
+    Args:
+        folder: Where the file of a relative base is.
+    """
+
+    def __init__(self, *, origin: str, text: str, folder: Path) -> None:
         self._origin = origin
         self._text = text
-        self._lines: Mapping[toml_lines.Path, int] = {}
+        self._folder = folder
+        self._read = Overlaid({}, {})
+        self.summaries: dict[tuple[Block, CompetitionId], str] = {}
 
     def read(
         self, known_sources: Collection[str] | None, template_problem: TemplateProblem | None
@@ -131,6 +152,11 @@ class _Reader:
         for index, stage in enumerate(table.stages):
             with self._located(("stages", index)):
                 stages.append(stage.value(table.competitions, sources))
+            for name in stage.shares:
+                competition = table.competitions[name]
+                if competition.summary is not None:
+                    key = Block(stage.from_block), CompetitionId(competition.id)
+                    self.summaries[key] = competition.summary
         with self._located(("timing",)):
             table.timing.value()
         with self._located(()):
@@ -153,11 +179,14 @@ class _Reader:
 
     def _table(self) -> ScheduleTable:
         try:
-            given = toml_files.parse(self._text)
+            self._read = with_base(self._origin, self._text, self._base)
         except toml_files.UnreadableToml as error:
             place = "" if error.line is None else f", line {error.line}"
             raise ScheduleError(f"{self._origin}{place}: {error}") from error
-        self._lines = toml_lines.key_lines(self._text)
+        except WrongBase as error:
+            self._read = Overlaid({}, {p: (self._origin, line) for p, line in self._own_lines()})
+            raise self._error(error.path, str(error)) from error
+        given = self._read.table
         self._inherit(given.get("competitions"))
         try:
             return ScheduleTable.model_validate(given)
@@ -167,6 +196,12 @@ class _Reader:
                 error.errors(), key=lambda e: (e["type"] == "missing", self._line(e["loc"]))
             )
             raise self._error(first["loc"], explain(first, _KEYS)) from error
+
+    def _base(self, name: str) -> tuple[str, str]:
+        return read_schedule(name if name in PRESETS else self._folder / name)
+
+    def _own_lines(self) -> Iterable[tuple[toml_lines.Path, int]]:
+        return toml_lines.key_lines(self._text).items()
 
     def _inherit(self, competitions: object) -> None:
         """Fill in the keys that each competition takes from its base, earlier in the file."""
@@ -205,15 +240,21 @@ class _Reader:
         try:
             yield
         except BrokenRule as error:
-            given = (path for key in error.keys if (path := (*table, key)) in self._lines)
-            raise self._error(next(given, table), str(error)) from error
+            places = self._read.places
+            given = [path for key in error.keys if (path := (*table, key)) in places]
+            own = [path for path in given if places[path][0] == self._origin]  # not of the base
+            raise self._error(next(iter((*own, *given)), table), str(error)) from error
 
     def _line(self, path: toml_lines.Path) -> int:
-        return toml_lines.line_of(self._lines, path) or 1
+        return self._place(path)[1]
+
+    def _place(self, path: toml_lines.Path) -> tuple[str, int]:
+        return self._read.place(path) or (self._origin, 1)
 
     def _error(self, path: toml_lines.Path, why: str) -> ScheduleError:
         key = ".".join(str(part) for part in path)
-        return ScheduleError(f"{self._origin}, line {self._line(path)}: {key}: {why}")
+        origin, line = self._place(path)
+        return ScheduleError(f"{origin}, line {line}: {key}: {why}")
 
 
 _KEYS = sorted(keys_of(ScheduleTable.model_json_schema()) | {"base"})

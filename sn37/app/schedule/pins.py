@@ -11,11 +11,15 @@ from sn37.app.config import toml_lines
 from sn37.app.config import toml_reader as toml_files
 from sn37.app.errors import CommandError
 from sn37.app.schedule.tables import parameter
-from sn37.domain.schedule.competition import Source
+from sn37.domain.schedule.competition import Freshness, Source
 from sn37.domain.schedule.schedule import Schedule
-from sn37.ports.dataset import DatasetPlugin, Pinnable
+from sn37.ports.dataset import Pin
 
+PinSource = Callable[[Source], Awaitable[Pin | None]]
 ModelCommit = Callable[[str, str], Awaitable[str]]  # repository and branch to commit
+
+WRITTEN = frozenset({"revision", "manifest"})  # parameters that pinning writes
+BRANCH = "main"
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -31,6 +35,17 @@ class Pinned:
     told: str = ""
 
 
+def is_commit(revision: str) -> bool:
+    """True for a commit, which cannot move as a branch can."""
+    return _COMMIT.fullmatch(revision) is not None
+
+
+def revision_of(source: Source) -> str | None:
+    """Return the revision that a source reads; ``None`` if it has none."""
+    revision = source.parameters.get("revision")
+    return None if revision is None else str(revision)
+
+
 def unpinned(schedule: Schedule) -> tuple[str, ...]:
     """Return a description of each revision that is not a commit, so that it can move."""
     competitions = [c for stage in schedule.stages for c in stage.competitions]
@@ -38,9 +53,13 @@ def unpinned(schedule: Schedule) -> tuple[str, ...]:
     sources = {t.source.name: t.source for c in competitions for t in c.tasks}
     found = [
         *((f"tokenizer {t.repo}", t.revision) for t in tokenizers),
-        *((f"source {name}", r) for name, s in sources.items() if (r := _revision(s)) is not None),
+        *(
+            (f"source {name}", r)
+            for name, s in sources.items()
+            if (r := revision_of(s)) is not None
+        ),
     ]
-    return tuple(sorted(f"{what} at {r!r}" for what, r in found if not _COMMIT.fullmatch(r)))
+    return tuple(sorted(f"{what} at {r!r}" for what, r in found if not is_commit(r)))
 
 
 def require_pinned(schedule: Schedule, origin: str) -> None:
@@ -57,7 +76,7 @@ def require_pinned(schedule: Schedule, origin: str) -> None:
 
 
 async def pin(
-    text: str, find_plugin: Callable[[str], DatasetPlugin], model_commit: ModelCommit
+    text: str, pin_source: PinSource, model_commit: ModelCommit
 ) -> tuple[str, tuple[Pinned, ...]]:
     """Return the text of a schedule with all revisions pinned, and what was changed.
 
@@ -66,41 +85,43 @@ async def pin(
 
     Args:
         text: A valid schedule.
-        find_plugin: As ``Sources`` takes it.
+        pin_source: ``Sources.pin``; the values of the source other than name and parameters are
+            not those of the schedule.
         model_commit: Returns the commit of a model's repository that a branch has today.
 
     Raises:
-        CommandError: A data set is missing or cannot be pinned, or the text cannot be changed.
+        CommandError: A data set is missing or cannot be pinned, the text cannot be changed, or it
+            only holds what differs from another schedule.
         DatasetUnavailable, StoreUnavailable: A host does not answer.
     """
     table = toml_files.parse(text)
+    if "base" in table:
+        raise CommandError(f"pin {table['base']}, which this schedule changes, and name the result")
     found: list[Pinned] = []
     for where, tokenizer in _tables(table, "competitions", "tokenizer"):
         revision = str(tokenizer["revision"])
-        if not _COMMIT.fullmatch(revision):
+        if not is_commit(revision):
             commit = await model_commit(str(tokenizer["repo"]), revision)
             new = {"revision": commit}
             text = _changed(text, (*where, "tokenizer"), new)
             found.append(Pinned(where=".".join(where), old=revision, new=new))
     for where, parameters in _tables(table, "sources", "parameters"):
         if _is_open(parameters):
-            pinned = await _pin_source(where[1], parameters, find_plugin)
+            pinned = await _pin_source(where[1], parameters, pin_source)
             text = _changed(text, (*where, "parameters"), pinned.new)
             found.append(pinned)
     return text, tuple(found)
 
 
-async def _pin_source(
-    name: str, parameters: Mapping[str, object], find_plugin: Callable[[str], DatasetPlugin]
-) -> Pinned:
+async def _pin_source(name: str, parameters: Mapping[str, object], pin_source: PinSource) -> Pinned:
     given = {key: parameter(key, value) for key, value in parameters.items()}
+    source = Source(name=name, freshness=Freshness.NONE, parameters=given)
     try:
-        plugin = find_plugin(name)
-        if not isinstance(plugin, Pinnable):
-            raise CommandError(f"data set {name} cannot pin its revision: write a commit yourself")
-        pinned = await plugin.pin(given)
+        pinned = await pin_source(source)
     except (LookupError, ValueError) as error:
         raise CommandError(str(error.args[0])) from error
+    if pinned is None:
+        raise CommandError(f"data set {name} cannot pin its revision: write a commit yourself")
     return Pinned(
         where=f"sources.{name}",
         old=str(parameters["revision"]),
@@ -112,9 +133,8 @@ async def _pin_source(
 def _is_open(parameters: Mapping[str, object]) -> bool:
     if "revision" not in parameters:
         return False
-    is_commit = _COMMIT.fullmatch(str(parameters["revision"])) is not None
     has_manifest = _DIGEST.fullmatch(str(parameters.get("manifest", ""))) is not None
-    return not (is_commit and has_manifest)
+    return not (is_commit(str(parameters["revision"])) and has_manifest)
 
 
 def _tables(
@@ -173,8 +193,3 @@ def _with_value(
         return f"{text[: found.start()]}{found[1]}{written}{text[found.end() :]}"
     separator = "\n" if (*where, anchor) in lines else ", "
     return f"{text[: found.end()]}{separator}{key} = {written}{text[found.end() :]}"
-
-
-def _revision(source: Source) -> str | None:
-    revision = source.parameters.get("revision")
-    return None if revision is None else str(revision)

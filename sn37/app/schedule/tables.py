@@ -25,6 +25,7 @@ from sn37.domain.schedule.competition import (
 )
 from sn37.domain.schedule.epsilon import Epsilon, FixedEpsilon, LinearEpsilon
 from sn37.domain.schedule.methods import Method
+from sn37.domain.schedule.mixture import BETWEEN, mixed
 from sn37.domain.schedule.model_limits import ModelConstraints, NormLimits
 from sn37.domain.schedule.normalization import Identity, InverseExponential, Normalization
 from sn37.domain.schedule.schedule import (
@@ -36,13 +37,21 @@ from sn37.domain.schedule.schedule import (
     StandingsRule,
 )
 
+MAX_SUMMARY = 300  # characters
+
 
 class TimingTable(Table):
-    genesis: int = GENESIS
-    cadence: int = 360
-    settle: int = 75
-    freeze_lead: int = 50
-    files_grace: int = 100
+    """When the steps of a round happen, in blocks of 12 seconds."""
+
+    genesis: int = Field(default=GENESIS, description="block from which rounds are counted")
+    cadence: int = Field(default=360, description="blocks from one round to the next")
+    settle: int = Field(default=75, description="age of the youngest row at the sync block")
+    freeze_lead: int = Field(
+        default=50, description="blocks before the sync block in which live sources are read"
+    )
+    files_grace: int = Field(
+        default=100, description="blocks after the sync block until which models may arrive"
+    )
 
     def value(self) -> RoundTiming:
         return RoundTiming(
@@ -55,14 +64,32 @@ class TimingTable(Table):
 
 
 class SourceTable(Table):
-    freshness: Freshness = Field(strict=False)
-    max_age_s: int = 0
-    signers_netuid: int | None = Field(default=None, ge=0, le=65535)
-    min_stake_tao: int = Field(default=0, ge=0)
-    signer_share: float = 1.0
-    min_signers: int = 0
-    max_deviations: float | None = None
-    parameters: dict[str, object] = Field(default_factory=dict)
+    """A data source, by the name of its plug-in."""
+
+    freshness: Freshness = Field(
+        strict=False, description="live: its rows are younger than the models; none: they are not"
+    )
+    max_age_s: int = Field(
+        default=0,
+        description="age of the oldest row in seconds; of live sources, at most the delay",
+    )
+    signers_netuid: int | None = Field(
+        default=None, ge=0, le=65535, description="subnet whose validators sign the rows"
+    )
+    min_stake_tao: int = Field(default=0, ge=0, description="a signer needs more stake than this")
+    signer_share: float = Field(
+        default=1.0, description="largest part of a sample that one signer may give"
+    )
+    min_signers: int = Field(
+        default=0, description="with fewer signers a round of the competition is sat out"
+    )
+    max_deviations: float | None = Field(
+        default=None,
+        description="rows further from the others in length or repetition are left out",
+    )
+    parameters: dict[str, object] = Field(
+        default_factory=dict, description="what the plug-in takes; see datasets.md"
+    )
 
     @field_validator("parameters")
     @classmethod
@@ -85,52 +112,128 @@ class SourceTable(Table):
 
 
 class NormalizationTable(Table):
-    """Inverse exponential; without the table a raw score is not changed."""
+    """How a task's mean loss becomes its score; without the table it is not changed."""
 
-    ceiling: float
+    ceiling: float = Field(
+        description="mean loss from which the score is 1; below it 1 - exp(-loss / ceiling), scaled"
+    )
 
 
 class TaskTable(Table):
-    name: str
-    source: str
-    method: Method = Field(strict=False)
-    weight: float
-    num_samples: int
-    normalization: NormalizationTable | None = None
-    level: float | None = None  # a mean loss that counts as 1 in the score
+    """A task of a competition; there may be several."""
 
-    def value(self, sources: Mapping[str, Source]) -> Task:
-        """Return the task; raises ``BrokenRule`` for a source that the file does not declare."""
-        if self.source not in sources:
-            declared = ", ".join(sorted(sources)) or "none"
+    name: str = Field(description="name of the task, once in a competition")
+    source: str | None = Field(default=None, description="name of the table of its source")
+    mixture: dict[str, float] | None = Field(
+        default=None, description="in place of source: names of several, with their weights"
+    )
+    method: Method = Field(strict=False, description="how a sample becomes a loss; see scoring.md")
+    weight: float = Field(description="weight in the score; those of a competition sum to 1")
+    num_samples: int = Field(description="samples in a round")
+    normalization: NormalizationTable | None = Field(
+        default=None, description="how the mean loss becomes a score"
+    )
+    level: float | dict[str, float] | None = Field(
+        default=None,
+        description="mean loss that counts as 1 in the score, or one for each source of a mixture",
+    )
+    max_new_tokens: int | None = Field(
+        default=None, description="tokens of the longest answer, for methods that generate answers"
+    )
+
+    def value(self, sources: Mapping[str, Source]) -> tuple[Task, ...]:
+        """Return the task, or the parts of a mixture.
+
+        Raises:
+            BrokenRule: It breaks a rule, or names a source that the file does not declare.
+        """
+        if BETWEEN in self.name:
             raise BrokenRule(
-                f"task {self.name}: source {self.source!r} is not declared; declared: {declared}",
-                "source",
+                f"task {self.name}: a name cannot contain {BETWEEN!r}, which stands between a "
+                "mixture and its source",
+                "name",
             )
+        if self.mixture is None:
+            if isinstance(self.level, dict):
+                raise BrokenRule(
+                    f"task {self.name}: several levels are for a mixture; give one number", "level"
+                )
+            if self.source is None:
+                raise BrokenRule(
+                    f"task {self.name}: name its source, or several as a mixture", "name"
+                )
+            return (self._task(self._declared(self.source, sources, "source")),)
+        if self.source is not None:
+            raise BrokenRule(
+                f"task {self.name}: source and mixture exclude each other; remove one", "source"
+            )
+        return self._mixed(self.mixture, sources)
+
+    def _mixed(
+        self, mixture: Mapping[str, float], sources: Mapping[str, Source]
+    ) -> tuple[Task, ...]:
+        if len(mixture) < 2:
+            found = f"names {next(iter(mixture))} alone" if mixture else "is empty"
+            raise BrokenRule(
+                f"task {self.name}: mixture {found}; name two sources or more with their weights, "
+                "or one as source",
+                "mixture",
+            )
+        parts = [
+            (self._declared(name, sources, "mixture"), weight) for name, weight in mixture.items()
+        ]
+        levels = self.level if isinstance(self.level, dict) else None
+        if levels is not None and set(levels) != set(mixture):
+            raise BrokenRule(
+                f"task {self.name}: levels of {', '.join(levels) or 'nothing'}, but the mixture is "
+                f"of {', '.join(mixture)}; give each a level, or all the same one",
+                "level",
+            )
+        return mixed(self._task(parts[0][0]), parts, levels)
+
+    def _declared(self, name: str, sources: Mapping[str, Source], key: str) -> Source:
+        if name in sources:
+            return sources[name]
+        declared = ", ".join(sorted(sources)) or "none"
+        raise BrokenRule(
+            f"task {self.name}: source {name!r} is not declared; declared: {declared}", key
+        )
+
+    def _task(self, source: Source) -> Task:
         normalization: Normalization = Identity()
         if self.normalization is not None:
             normalization = InverseExponential(self.normalization.ceiling)
         return Task(
             name=TaskName(self.name),
-            source=sources[self.source],
+            source=source,
             method=self.method,
             weight=self.weight,
             num_samples=self.num_samples,
             normalization=normalization,
-            level=self.level,
+            level=None if isinstance(self.level, dict) else self.level,
+            max_new_tokens=self.max_new_tokens,
         )
 
 
 class NormsTable(Table):
-    """Limits of weights; a missing table or ``largest_`` key has the domain's default."""
+    """Limits of a model's weights; a missing table has the defaults of all."""
 
-    soft: float
-    soft_share: float
-    hard: float
-    largest_matrix: float = NormLimits().largest_matrix
-    largest_embedding: float = NormLimits().largest_embedding
-    largest_scale: float = NormLimits().largest_scale
-    largest_bias: float = NormLimits().largest_bias
+    soft: float = Field(description="norm that few projections (matrices of layers) may exceed")
+    soft_share: float = Field(description="share of the projections that may exceed it")
+    hard: float = Field(description="norm that no projection may exceed")
+    largest_matrix: float = Field(
+        default=NormLimits().largest_matrix, description="largest number in a matrix"
+    )
+    largest_embedding: float = Field(
+        default=NormLimits().largest_embedding,
+        description="largest number in an embedding or output layer",
+    )
+    largest_scale: float = Field(
+        default=NormLimits().largest_scale, description="largest number in a scale"
+    )
+    largest_bias: float = Field(
+        default=NormLimits().largest_bias, description="largest number in a bias"
+    )
 
     def value(self) -> NormLimits:
         return NormLimits(
@@ -145,12 +248,14 @@ class NormsTable(Table):
 
 
 class ConstraintsTable(Table):
-    min_parameters: int = 0
-    max_parameters: int
-    max_bytes: int
-    max_tokens: int
-    architectures: list[str]
-    norms: NormsTable | None = None
+    """Limits of the models of a competition."""
+
+    min_parameters: int = Field(default=0, description="fewest parameters of a model")
+    max_parameters: int = Field(description="most parameters of a model")
+    max_bytes: int = Field(description="most bytes of its files together")
+    max_tokens: int = Field(description="most tokens of a sample; longer ones are cut")
+    architectures: list[str] = Field(description="classes of models as in config.json")
+    norms: NormsTable | None = Field(default=None, description="limits of the weights")
 
     def value(self) -> ModelConstraints:
         return ModelConstraints(
@@ -164,12 +269,16 @@ class ConstraintsTable(Table):
 
 
 class EpsilonTable(Table):
-    """``epsilon = 0.01``, or a table with ``start``, ``stop`` and ``decay_blocks``."""
+    """Margin by which a challenger must be better; a number, or one that falls."""
 
-    kind: Literal["fixed", "linear"]
-    start: float
-    stop: float
-    decay_blocks: int
+    kind: Literal["fixed", "linear"] = Field(description="linear; fixed if epsilon is a number")
+    start: float = Field(
+        description="margin against a champion that has just committed; 0.05 is 5 %"
+    )
+    stop: float = Field(description="margin after decay_blocks")
+    decay_blocks: int = Field(
+        description="blocks since the champion's commitment in which it falls"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -187,19 +296,29 @@ class EpsilonTable(Table):
 
 
 class TokenizerTable(Table):
-    repo: str
-    revision: str
+    """A tokenizer that all models of the competition use; losses are then per token."""
+
+    repo: str = Field(description="repository on the hub")
+    revision: str = Field(description="its commit; sn37 schedule pin writes it")
 
     def value(self) -> TokenizerRef:
         return TokenizerRef(repo=self.repo, revision=self.revision)
 
 
 class BaseModelTable(Table):
-    repo: str
-    revision: str
-    tensor_digest: str | None = None
-    max_deviations: float = 6.0
-    reserve: float = 1.0
+    """A model by whose losses odd rows are found."""
+
+    repo: str = Field(description="repository on the hub")
+    revision: str = Field(description="its commit")
+    tensor_digest: str | None = Field(
+        default=None, description="digest of its weights that sn37 check shows"
+    )
+    max_deviations: float = Field(
+        default=6.0, description="rows whose loss lies further from the others are replaced"
+    )
+    reserve: float = Field(
+        default=1.0, description="rows drawn to replace them, as a share of the sample"
+    )
 
     def value(self) -> BaseModelRef:
         digest = None if self.tensor_digest is None else Digest(self.tensor_digest)
@@ -213,28 +332,55 @@ class BaseModelTable(Table):
 
 
 class CompetitionTable(Table):
-    id: int = Field(ge=0, le=99)  # two digits in a commitment's text
-    name: str
-    constraints: ConstraintsTable
-    tasks: list[TaskTable]
-    delay_blocks: int = Field(ge=0)
-    epsilon: EpsilonTable
-    timeout_s: float
-    tokenizer: TokenizerTable | None = None
-    template: str | None = None
-    base_model: BaseModelTable | None = None  # whose losses show odd rows
-    floor: float | None = (
-        None  # bits per byte, or nats per token with a tokenizer; None: the default
+    """A competition, by a name of its own for the stages."""
+
+    id: int = Field(ge=0, le=99, description="number in miners' commitments, two digits")
+    name: str = Field(description="name for people")
+    summary: str | None = Field(
+        default=None,
+        max_length=MAX_SUMMARY,
+        description="a sentence for people, what such a model is good for; decides nothing",
+    )
+    constraints: ConstraintsTable = Field(description="limits of models")
+    tasks: list[TaskTable] = Field(description="what models are scored on")
+    delay_blocks: int = Field(
+        ge=0, description="blocks between a commitment and the first round that may score it"
+    )
+    epsilon: EpsilonTable = Field(description="margin of a challenger: a number or a table")
+    timeout_s: float = Field(description="seconds of computing for one model in a round")
+    tokenizer: TokenizerTable | None = Field(
+        default=None, description="prescribed tokenizer; without it models bring their own"
+    )
+    template: str | None = Field(
+        default=None, description="prescribed chat template; without it models bring their own"
+    )
+    base_model: BaseModelTable | None = Field(
+        default=None, description="model whose losses show odd rows"
+    )
+    stop: list[str] = Field(default_factory=list, description="texts that end a generated answer")
+    floor: float | None = Field(
+        default=None,
+        description="a lower mean loss is implausible; 0.02 bits per byte, or 0.05 nats per token",
     )
 
+    @field_validator("summary")
+    @classmethod
+    def _readable(cls, summary: str | None) -> str | None:
+        if summary is not None and not (summary.strip() and summary.isprintable()):
+            raise ValueError("expected a sentence on one line, of printable characters")
+        return summary
+
     def value(self, share: float, sources: Mapping[str, Source]) -> Competition:
+        names = [task.name for task in self.tasks]
+        if len(set(names)) != len(names):
+            raise BrokenRule(f"competition {self.id}: two tasks have the same name", "tasks")
         usual = FLOOR_BITS_PER_BYTE if self.tokenizer is None else FLOOR_NATS_PER_TOKEN
         return Competition(
             id=CompetitionId(self.id),
             name=self.name,
             reward_share=share,
             constraints=self.constraints.value(),
-            tasks=tuple(task.value(sources) for task in self.tasks),
+            tasks=tuple(part for task in self.tasks for part in task.value(sources)),
             delay_blocks=self.delay_blocks,
             epsilon=self.epsilon.value(),
             timeout_s=self.timeout_s,
@@ -242,12 +388,17 @@ class CompetitionTable(Table):
             template=self.template,
             base_model=self.base_model.value() if self.base_model else None,
             floor=usual if self.floor is None else self.floor,
+            stop=tuple(self.stop),
         )
 
 
 class StageTable(Table):
-    from_block: int = Field(ge=0, le=MAX_BLOCK)
-    shares: dict[str, float]  # of the subnet's emission, by the competition's table name
+    """The competitions from a block on, until the next stage."""
+
+    from_block: int = Field(ge=0, le=MAX_BLOCK, description="first block of the stage")
+    shares: dict[str, float] = Field(
+        description="parts of the emission by the names of competition tables; they sum to 1"
+    )
 
     def value(
         self, competitions: Mapping[str, CompetitionTable], sources: Mapping[str, Source]
@@ -261,16 +412,32 @@ class StageTable(Table):
 
 
 class ScheduleTable(Table):
-    netuid: int = Field(default=37, ge=0, le=65535)
-    max_new_entries: int = 20
-    warmup_rounds: int = 8
-    burn: str | None = None
-    standings: StandingsRule = Field(default=StandingsRule.WINDOW, strict=False)
-    commitment_format: CommitmentFormat = Field(default=CommitmentFormat.V2, strict=False)
-    timing: TimingTable = Field(default_factory=TimingTable)
-    sources: dict[str, SourceTable]
-    competitions: dict[str, CompetitionTable]
-    stages: list[StageTable]
+    """The whole file."""
+
+    netuid: int = Field(default=37, ge=0, le=65535, description="number of the subnet")
+    max_new_entries: int = Field(
+        default=20, description="new models scored in a round, besides those already in it"
+    )
+    warmup_rounds: int = Field(
+        default=8, description="rounds that a validator judges before it sets weights"
+    )
+    burn: str | None = Field(
+        default=None, description="hotkey that gets the share of a competition without standings"
+    )
+    standings: StandingsRule = Field(
+        default=StandingsRule.WINDOW,
+        strict=False,
+        description="how crowns become shares: window, or moving_average in a transition",
+    )
+    commitment_format: CommitmentFormat = Field(
+        default=CommitmentFormat.V2,
+        strict=False,
+        description="what miners write on chain: v1 or v2",
+    )
+    timing: TimingTable = Field(default_factory=TimingTable, description="timing of rounds")
+    sources: dict[str, SourceTable] = Field(description="data sources, by plug-in")
+    competitions: dict[str, CompetitionTable] = Field(description="competitions, by any name")
+    stages: list[StageTable] = Field(description="which competitions run from which block on")
 
     def value(self, stages: tuple[Stage, ...]) -> Schedule:
         return Schedule(

@@ -18,7 +18,7 @@ class Stopped(Exception):
 class StopRequest:
     """Stop request by a signal. The first signal counts; later ones have no effect.
 
-    Before the event loop runs, a signal raises ``KeyboardInterrupt``. After a request both
+    Until somebody watches, a signal raises ``KeyboardInterrupt``. After a request both
     signals are ignored, so that a second one cannot interrupt the shutdown.
     """
 

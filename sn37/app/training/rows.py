@@ -18,6 +18,7 @@ from sn37.domain.data.samples import PoolRequest, Sample, TimeWindow
 from sn37.domain.ids import BLOCK_SECONDS, Block, Hotkey, Seed, TaskName
 from sn37.domain.schedule.competition import Competition, Freshness, Source
 from sn37.domain.schedule.methods import LEARNABLE_METHODS, Method
+from sn37.domain.tasks.instruction_task import is_instruction_task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,11 @@ async def _read(choice: SourceTable, tools: TrainingTools, rules: Competition, s
     else:
         samples = await _static(choice, tools, source, seed)
         notes = [f"{source.name}: {len(samples)} rows", _static_note(source)]
+    if any(is_instruction_task(sample.reference) for sample in samples):
+        raise UsageError(
+            f"data.sources {source.name}: its references are rules for an answer, not a text to "
+            "learn; remove the source"
+        )
     learnable = tuple(s for s in samples if s.reference)
     return Rows(batch=replace(batch, samples=learnable), notes=tuple(notes))
 

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from getpass import getpass
 from importlib.util import find_spec
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
-from sn37.app.config.setting_types import expanded
+from sn37.app.config.path_checks import is_there
+from sn37.app.config.setting_types import NOW, expanded
 from sn37.app.config.settings import Settings, require_wallet
 from sn37.app.errors import CommandError, UsageError
 from sn37.app.receipts.signing import VerifySignature
@@ -123,7 +124,7 @@ async def open_data(settings: Settings, *, block: Block) -> AsyncIterator[ChainA
     """Open a chain that reaches at least ``block``, and the data sources; read only.
 
     Raises:
-        CommandError: The SDK is not installed.
+        CommandError: The SDK is not installed, or simnet's chain cannot be used or is not so far.
     """
     if not settings.is_simnet:
         require_chain(settings)
@@ -133,15 +134,19 @@ async def open_data(settings: Settings, *, block: Block) -> AsyncIterator[ChainA
     if find_spec("bittensor") is None:
         raise CommandError("simnet's keys need bittensor: run pip install 'sn37[chain]'")
     from sn37.adapters.simnet.preview import preview
-    from sn37.adapters.simnet.world import GENESIS_TIME, SOURCE
+    from sn37.adapters.simnet.world import SOURCE, clock_of
     from sn37.domain.ids import BLOCK_SECONDS
 
-    begins = GENESIS_TIME + timedelta(seconds=BLOCK_SECONDS * block)
-    if begins > SystemClock().now():
+    try:
+        genesis_time, head = clock_of(settings.simnet_chain_file)
+    except ValueError as error:
+        raise CommandError(f"simnet in {settings.state_dir}: {error}") from error
+    begins = genesis_time + timedelta(seconds=BLOCK_SECONDS * block)
+    if block > head and begins > SystemClock().now():
         raise CommandError(
             f"block {block} does not exist yet: simnet reaches it at {begins:%Y-%m-%d %H:%M} UTC"
         )
-    with preview(seed=settings.seed, head=block) as (simulated, feed):
+    with preview(seed=settings.seed, head=block, genesis_time=genesis_time) as (simulated, feed):
         yield simulated, lambda name: feed if name == SOURCE else installed_plugin(name)
 
 
@@ -195,6 +200,15 @@ def _open_real(container: Container, settings: Settings) -> Network:
     )
 
 
+def _start_time(container: Container) -> datetime | None:
+    """Return when simnet's clock starts; ``None`` for the usual time, or the one on record."""
+    settings = container.settings()
+    if settings.start_time != NOW:
+        return settings.start_time
+    is_new = not is_there(settings.simnet_chain_file)
+    return container.clock().now().replace(microsecond=0) if is_new else None
+
+
 async def _open_simnet(container: Container, settings: Settings) -> Network:
     from sn37.adapters.simnet.miners.training_processes import TrainingFailed
     from sn37.adapters.simnet.world import build_world  # slow to import
@@ -211,6 +225,7 @@ async def _open_simnet(container: Container, settings: Settings) -> Network:
             build_world,
             settings.state_dir,
             seed=settings.seed,
+            start_time=_start_time(container),
             emit=container.sink(),
             keep_going=keep_going,
         ),

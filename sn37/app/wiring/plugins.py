@@ -1,10 +1,11 @@
-"""Installed plug-ins, each call in a process under a guard."""
+"""Installed plug-ins, each call in a process under a guard, and training sets on this machine."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from sn37.adapters.child_process.running import Child, ChildError, child_environment, running
 from sn37.app.samples.installed import InstalledPlugin
@@ -19,6 +20,13 @@ def installed_plugin(name: str) -> InstalledPlugin:
         LookupError: None or several are registered.
     """
     return InstalledPlugin(name=entry_point_of(name).name, run=run_guarded)
+
+
+def local_texts(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield place and text of each row of a training set on this machine."""
+    from sn37.adapters.dataset.local_texts import local_texts as read
+
+    return read(path)
 
 
 @asynccontextmanager

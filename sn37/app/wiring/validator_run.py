@@ -18,20 +18,21 @@ from sn37.app.config.setting_types import host_and_port
 from sn37.app.config.settings import Settings, require_wallet
 from sn37.app.errors import CommandError
 from sn37.app.rounds.report import report, write_report
-from sn37.app.samples.plugins import SIMNET_SOURCE, dataset_names
-from sn37.app.schedule.advice import not_scored_lines
-from sn37.app.schedule.load import LoadedSchedule, ScheduleError, load_schedule, preset_of
-from sn37.app.schedule.pins import require_pinned
+from sn37.app.samples.plugins import SIMNET_SOURCE
+from sn37.app.schedule.load import LoadedSchedule, load_schedule, preset_of
+from sn37.app.schedule.lookup import rules_of_network
+from sn37.app.schedule.readiness import sources_of
 from sn37.app.supervision.memory_tuning import keep_heaps_small, look_less_often
 from sn37.app.supervision.stop_signals import Stopped, StopRequest
 from sn37.app.supervision.supervisor import Actor
 from sn37.app.wiring.container import Container
 from sn37.app.wiring.leaderboard_process import leaderboard_beside
 from sn37.app.wiring.networks import open_network
+from sn37.app.wiring.start_checks import require_checks
 from sn37.domain.events import Cautioned, LeaderboardServed, WorkersConfined
 from sn37.domain.round.state import ValidatorState
 from sn37.domain.weights.standings import standings
-from sn37.ports.errors import DatasetUnavailable, PortError
+from sn37.ports.errors import PortError
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +47,13 @@ def run_validator(settings: Settings, stop: StopRequest) -> int:
             the traceback is.
         PortError: The state cannot be used, or a dependency has refused.
     """
-    require_wallet(settings)
-    loaded = schedule_of(settings)
+    loaded = rules_of_network(settings)
+    # First, because nothing else that an operator prepares helps without data sets and tasks.
+    asyncio.run(require_checks(loaded, is_simulated=settings.is_simnet))
     require_enough_history(settings.keep_history, loaded.schedule)
     require_packages(settings)
     require_device(settings)
+    require_wallet(settings)
     folders.require_writable(settings.state_dir)
     if settings.json_file is not None:
         folders.require_replaceable(settings.json_file)
@@ -89,8 +92,6 @@ async def _live(container: Container) -> None:
     if is_empty(container.keeper().state):
         folders.require_folders(container.settings().cold_start_from, "--cold-start-from")
     _require_same_schedule(container)
-    require_pinned(container.loaded().schedule, container.loaded().origin)
-    _require_methods(container)
     await _confine_workers(container)
     with leaderboard_beside(container.settings()) as address:
         if address is not None:
@@ -100,7 +101,7 @@ async def _live(container: Container) -> None:
 
 async def _follow(container: Container) -> None:
     async with _network(container):
-        await _require_sources(container)
+        await _require_simnets_source(container)
         _emit_cautions(container)
         run = container.supervisor().run  # each run returns when one of its actors does
         await run({"chain": container.continuity().run})
@@ -126,7 +127,7 @@ async def _network(container: Container) -> AsyncIterator[None]:
 
 
 def _emit_cautions(container: Container) -> None:
-    for caution in cautions(container.settings()):
+    for caution in cautions(container.settings(), container.loaded()):
         container.sink().emit(caution)
 
 
@@ -141,8 +142,17 @@ def _actors(container: Container) -> Mapping[str, Actor]:
     return actors
 
 
-def cautions(settings: Settings) -> Iterator[Cautioned]:
+def cautions(settings: Settings, loaded: LoadedSchedule) -> Iterator[Cautioned]:
     """Yield what an operator should know about a run before it begins."""
+    if settings.schedule is not None and not settings.is_simnet:
+        preset = preset_of(settings.network)
+        shipped = load_schedule(preset, known_sources=None).fingerprint
+        if loaded.fingerprint != shipped:
+            advice = (
+                f"{loaded.origin} has the fingerprint {loaded.fingerprint[:16]}, the preset "
+                f"{preset} {shipped[:16]}: validators with the preset judge differently"
+            )
+            yield Cautioned(what="schedule", advice=advice)
     if settings.offline:
         yield Cautioned(what="offline", advice="this run follows and scores, but sends no weights")
 
@@ -188,20 +198,6 @@ def _show(container: Container) -> None:
     container.tables()(results, placed, sent[-1] if sent else None, labels)
 
 
-def schedule_of(settings: Settings) -> LoadedSchedule:
-    """Load the schedule that the settings name, or the network's.
-
-    Raises:
-        CommandError: The schedule cannot be used; says where and why.
-    """
-    source = settings.schedule or preset_of(settings.network)
-    known = {*dataset_names(), SIMNET_SOURCE} if settings.is_simnet else dataset_names()
-    try:
-        return load_schedule(source, known_sources=known)
-    except ScheduleError as error:
-        raise CommandError(str(error)) from error
-
-
 def _require_same_schedule(container: Container) -> None:
     """Refuse a schedule that lacks a round under way: it needs the rules it was opened with."""
     schedule = container.loaded().schedule
@@ -214,20 +210,15 @@ def _require_same_schedule(container: Container) -> None:
             )
 
 
-def _require_methods(container: Container) -> None:
-    """Refuse a schedule with a task that the scorer cannot score."""
+async def _require_simnets_source(container: Container) -> None:
+    """Open the source that only an opened network has; the others have been opened before."""
     loaded = container.loaded()
-    if unable := not_scored_lines(loaded.schedule):
-        raise CommandError(f"{loaded.origin}: {unable[0]}")
-
-
-async def _require_sources(container: Container) -> None:
-    """Open every source now, so that errors are not found hours later in a round."""
-    loaded = container.loaded()
-    try:
-        await container.sources().check(loaded.schedule)
-    except (LookupError, ValueError, DatasetUnavailable) as error:
-        raise CommandError(f"{loaded.origin}: {error}") from error
+    for source in sources_of(loaded.schedule):
+        if source.name == SIMNET_SOURCE and container.settings().is_simnet:
+            try:
+                await container.sources().open(source)
+            except ValueError as error:
+                raise CommandError(f"{loaded.origin}: {error}") from error
 
 
 def _configure_logging(file: Path, level: str) -> None:

@@ -42,7 +42,7 @@ NEARLY = "nearly the text of another row of its signer"
 BEYOND = f"beyond the first {MAX_SIGNER_ROWS:,} rows of its signer"
 
 # In scripts without spaces between words each letter counts as a word.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
+WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
 # Characters that Unicode calls default ignorable: they are invisible.
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
@@ -214,4 +214,4 @@ def _bands(sketch: array[int]) -> Iterator[tuple[int, bytes]]:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(normal(text))[:MAX_WORDS]
+    return WORD.findall(normal(text))[:MAX_WORDS]

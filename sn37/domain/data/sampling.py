@@ -82,6 +82,11 @@ def _ranks(task: TaskName, seed: Seed) -> Callable[[Sample], bytes]:
     return ranked
 
 
+def first_by_rank(pool: Pool, count: int, *, task: TaskName, seed: Seed) -> tuple[Sample, ...]:
+    """Return up to ``count`` rows in the order of their rank alone, without a cap on signers."""
+    return tuple(nsmallest(count, pool.samples, key=_ranks(task, seed)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
     """Rows of a draw, and a reserve to replace rows that are set aside later."""

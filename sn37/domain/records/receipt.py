@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sn37.domain.canonical import JsonValue, canonical_digest
 from sn37.domain.ids import Digest, Hotkey, RoundKey, TaskName
 from sn37.domain.round.signers import SampleSigners, packed
+from sn37.domain.scoring.answer_signals import AnswerSignals
 from sn37.domain.scoring.jobs import ControlLoss
 from sn37.domain.scoring.opinion import Opinion
 from sn37.domain.submission.commitment import Commitment
@@ -34,11 +35,17 @@ class Receipt:
     # whose losses were measured by a version without controls.
     controls: tuple[ControlLoss, ...] | None = None
     opinion: Opinion | None = None  # of a second implementation, if one was asked for
+    # Questions answered rightly in each block, for tasks whose samples have options.
+    num_right: Mapping[TaskName, tuple[int, ...]] = field(default_factory=dict)
+    # Signals of generated answers in each block, without examples, for tasks that have them.
+    answers: Mapping[TaskName, tuple[AnswerSignals, ...]] = field(default_factory=dict)
 
     def document(self) -> dict[str, JsonValue]:
         """Return the receipt as JSON; non-finite losses become "nan", "inf", "-inf".
 
-        Version 2 added signers, version 3 controls and the second opinion.
+        Version 2 added signers, version 3 controls and the second opinion, version 4, only for
+        rounds with questions or generated answers, the numbers of right answers and the counts
+        over generated ones: empty, repetitive, canned, near-ties.
         """
         ref = self.commitment.model
         document: dict[str, JsonValue] = {
@@ -70,6 +77,13 @@ class Receipt:
                     [c.kind.value, c.entropy_bits, c.measured_bits] for c in self.controls
                 ]
                 document["opinion"] = None if self.opinion is None else _said(self.opinion)
+                if self.num_right:
+                    document["num_right"] = {t: list(ns) for t, ns in self.num_right.items()}
+                if self.answers:
+                    document["answers"] = {
+                        task: [list(block.counts) for block in blocks]
+                        for task, blocks in self.answers.items()
+                    }
         return document
 
     @property
@@ -77,7 +91,9 @@ class Receipt:
         """Version of the document; depends on the recorded facts. Each adds to the one before."""
         if self.signers is None:
             return 1
-        return 2 if self.controls is None else 3
+        if self.controls is None:
+            return 2
+        return 4 if self.num_right or self.answers else 3
 
     @property
     def digest(self) -> Digest:

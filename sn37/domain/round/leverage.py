@@ -11,11 +11,16 @@ from dataclasses import dataclass
 
 from sn37.domain.round.rounds_to_crown import Rate, constant, rounds_until_crown
 from sn37.domain.schedule.competition import Competition, Task
+from sn37.domain.schedule.mixture import wholes
 
 # Standard deviation of the difference between two fine-tunes' losses on one text, over the mean
 # loss: a spread of 0.43 and a correlation of 0.98, from docs/winner.md.
 LOSS_SPREAD = 0.43 * math.sqrt(2 * 0.02)
-# Share of multiple-choice questions that two fine-tunes answer differently.
+# The same for questions with options: losses of two fine-tunes spread about as widely as their
+# mean, with a correlation of 0.95. One point of accuracy then takes a sixth of the rounds that
+# right-or-wrong answers take, in the middle of the three to nine times of docs/winner.md.
+CHOICE_SPREAD = math.sqrt(2 * 0.05)
+# Share of checkable answers in which two fine-tunes differ.
 ANSWERS_THAT_DIFFER = 0.1
 # Default gain in one task alone: a tenth of its loss is a large step between champions.
 STATED_GAIN = 0.1
@@ -38,10 +43,11 @@ class Leverage:
 
 
 def leverages(competition: Competition, gain: float = STATED_GAIN) -> tuple[Leverage, ...]:
-    """Return the leverage of each task; empty if a task has no level."""
-    if len(competition.tasks) > 1 and any(t.level is None for t in competition.tasks):
+    """Return the leverage of each task; empty if a task has no level. A mixture is one task."""
+    tasks = wholes(competition.tasks)
+    if len(tasks) > 1 and any(t.level is None for t in tasks):
         return ()
-    return tuple(_leverage(competition, task, gain) for task in competition.tasks)
+    return tuple(_leverage(competition, task, gain) for task in tasks)
 
 
 def undecided(competition: Competition) -> tuple[Leverage, ...]:
@@ -65,9 +71,10 @@ def _leverage(competition: Competition, task: Task, gain: float) -> Leverage:
 
 def _rate(competition: Competition, better: Task, gain: float) -> Rate:
     """Return a round's rate if each task's mean loss is its level, so that the score is 1."""
-    num = sum(t.num_samples for t in competition.tasks)
+    tasks = wholes(competition.tasks)
+    num = sum(t.num_samples for t in tasks)
     squares = clipped_squares = clipped_gain = 0.0
-    for task in competition.tasks:
+    for task in tasks:
         share = task.num_samples / num
         factor = task.weight / share  # a sample's value when its loss is the level
         level = task.level or 1.0
@@ -77,8 +84,8 @@ def _rate(competition: Competition, better: Task, gain: float) -> Rate:
             spread = math.sqrt(ANSWERS_THAT_DIFFER) / level
             clip = level  # a wrong answer is 1 / level mean losses, and counts as one
         else:
-            spread = LOSS_SPREAD
-        mean = gain if task is better else 0.0
+            spread = CHOICE_SPREAD if task.method.traits.is_choice else LOSS_SPREAD
+        mean = gain if task.name == better.name else 0.0
         squares += share * factor**2 * (spread**2 + mean**2)
         clipped_squares += share * factor**2 * clip**2 * (spread**2 + mean**2)
         clipped_gain += share * factor * clip * mean

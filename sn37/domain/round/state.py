@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -22,6 +22,7 @@ from sn37.domain.ids import (
 )
 from sn37.domain.reasons import Reason
 from sn37.domain.round.signers import SampleSigners
+from sn37.domain.scoring.answer_signals import AnswerReport
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.scoring.opinion import Opinion
 from sn37.domain.submission.submission import Submission, Verdict
@@ -145,6 +146,14 @@ class TaskScore:
     raw: float  # mean loss
     normalized: float  # over the task's level; in rounds of the first rule, along a curve
     weighted: float  # normalized times the task's weight
+    # Share of questions answered rightly; None for tasks without options.
+    accuracy: float | None = None
+    answers: AnswerReport | None = None  # signals of generated answers, which do not count
+
+
+def right_answers(tasks: Iterable[TaskScore]) -> str:
+    """Return the accuracy in each task with questions, like "quiz 61.3% right"; else nothing."""
+    return ", ".join(f"{t.task} {t.accuracy:.1%} right" for t in tasks if t.accuracy is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sn37.domain.canonical import ADDED_LATER
 from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, Digest, TaskName
 from sn37.domain.schedule.broken_rule import BrokenRule
 from sn37.domain.schedule.epsilon import Epsilon
@@ -24,6 +25,10 @@ MIN_DEVIATIONS = 4.0
 # 0.5 bits per byte and more. With four bytes per token, 0.02 bits per byte are 0.055 nats.
 FLOOR_BITS_PER_BYTE = 0.02
 FLOOR_NATS_PER_TOKEN = 0.05
+
+# Tokens of one generated answer. Longer ones would take hours to generate on a CPU.
+MOST_NEW_TOKENS = 4096
+MOST_STOP_TEXTS, LONGEST_STOP_TEXT = 16, 100
 
 
 class Freshness(StrEnum):
@@ -95,6 +100,8 @@ class Task:
     # The mean loss that counts as 1 in the score, for example the champion's at the start of the
     # stage. With levels, weights are shares of the score. None takes the normalisation's scale.
     level: float | None = None
+    # The longest answer of a method whose answers are generated.
+    max_new_tokens: int | None = field(default=None, metadata=ADDED_LATER)
 
     @property
     def unit(self) -> float:
@@ -109,6 +116,28 @@ class Task:
         if self.num_samples <= 0:
             raise BrokenRule(
                 f"task {self.name}: num_samples {self.num_samples} must be positive", "num_samples"
+            )
+        self._check_generation()
+
+    def _check_generation(self) -> None:
+        most, is_generated = self.max_new_tokens, self.method.traits.is_generated
+        if is_generated and (most is None or not 1 <= most <= MOST_NEW_TOKENS):
+            raise BrokenRule(
+                f"task {self.name}: {self.method} needs max_new_tokens, the tokens of the longest "
+                f"answer, from 1 to {MOST_NEW_TOKENS}",
+                "max_new_tokens",
+            )
+        if most is not None and not is_generated:
+            raise BrokenRule(
+                f"task {self.name}: max_new_tokens is for generated answers, and {self.method} "
+                "has none; remove it",
+                "max_new_tokens",
+            )
+        if self.method is Method.INSTRUCTION_RULES and self.num_samples % 2:
+            raise BrokenRule(
+                f"task {self.name}: num_samples {self.num_samples} must be even, because questions "
+                "come in pairs with the same rules; a pair is judged together",
+                "num_samples",
             )
 
 
@@ -181,6 +210,8 @@ class Competition:
     floor: float = FLOOR_BITS_PER_BYTE
     # Rows whose loss under this model is far from the others' are left out, see ``screening``.
     base_model: BaseModelRef | None = None
+    # Texts that end a generated answer.
+    stop: tuple[str, ...] = field(default=(), metadata=ADDED_LATER)
 
     def screens(self, task: Task) -> bool:
         """True if the base model screens the rows of a task.
@@ -193,6 +224,11 @@ class Competition:
             and task.source.signers_netuid is not None
             and task.method.traits.is_screened
         )
+
+    @property
+    def answer_budgets(self) -> Mapping[TaskName, int]:
+        """The most tokens of an answer, for each task whose answers are generated."""
+        return {t.name: most for t in self.tasks if (most := t.max_new_tokens) is not None}
 
     def __post_init__(self) -> None:
         where = f"competition {self.id}"
@@ -212,6 +248,7 @@ class Competition:
             raise BrokenRule(f"{where}: timeout_s {self.timeout_s} must be positive", "timeout_s")
         self._check_freshness()
         self._check_base_model()
+        self._check_answers()
 
     def _check_freshness(self) -> None:
         # Attack 15: data must be younger than every model that is scored on it.
@@ -233,3 +270,29 @@ class Competition:
                 "there is none; remove base_model",
                 "base_model",
             )
+
+    def _check_answers(self) -> None:
+        where = f"competition {self.id}"
+        for task in self.tasks:
+            if (task.max_new_tokens or 0) >= self.constraints.max_tokens:
+                raise BrokenRule(
+                    f"{where}, task {task.name}: max_new_tokens {task.max_new_tokens} leaves no "
+                    f"room for a prompt within max_tokens {self.constraints.max_tokens}",
+                    "max_new_tokens",
+                )
+        if self.stop and not any(task.method.traits.is_generated for task in self.tasks):
+            raise BrokenRule(
+                f"{where}: stop is for generated answers, and no task has them; remove stop", "stop"
+            )
+        if len(self.stop) > MOST_STOP_TEXTS:
+            raise BrokenRule(
+                f"{where}: {len(self.stop)} stop texts, at most {MOST_STOP_TEXTS} are allowed",
+                "stop",
+            )
+        for text in self.stop:
+            if not 0 < len(text) <= LONGEST_STOP_TEXT:
+                raise BrokenRule(
+                    f"{where}: a stop text has 1 to {LONGEST_STOP_TEXT} characters, "
+                    f"not {len(text)}",
+                    "stop",
+                )

@@ -88,13 +88,20 @@ def controls_of(job: ScoringJob) -> Mapping[SampleBlock, tuple[Control, ...]]:
 
     They depend on the samples only, so they are equal for every model of a round and when a
     receipt is scored again. A second opinion has none.
+
+    The worker gets their texts, so these do not depend on which options are right (``choices``),
+    nor on the rules that a generated answer is judged by.
     """
     if job.implementation is not Implementation.OURS:
         return dict.fromkeys(job.blocks(), ())
     seed = manifest_digest(job.batches)
+    blind = manifest_digest(b for b in job.batches if b.method.traits.given_text is not None)
     batches = {batch.task: batch for batch in job.batches}
     return {
-        block: _control(batches[block.task], block, number, seed)
+        block: tuple(
+            _control(batches[block.task], block, kind, blind)
+            for kind in due_kinds(number, batches[block.task].method, seed)
+        )
         for number, block in enumerate(job.blocks())
     }
 
@@ -156,14 +163,9 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(re.findall("[a-z]+", text.casefold()))
 
 
-def _control(
-    batch: TaskBatch, block: SampleBlock, number: int, seed: Digest
-) -> tuple[Control, ...]:
+def _control(batch: TaskBatch, block: SampleBlock, kind: ControlKind, seed: Digest) -> Control:
     samples = batch.samples[block.first : block.stop]
-    return tuple(
-        _drawn(kind, samples, _stream(seed, f"{block.task}|{block.first}"))
-        for kind in due_kinds(number, batch.method, seed)
-    )
+    return _drawn(kind, samples, _stream(seed, f"{block.task}|{block.first}"))
 
 
 def _drawn(kind: ControlKind, samples: Sequence[Sample], bits: Iterator[int]) -> Control:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sn37.domain.data.batches import SampleBlock
+from sn37.domain.data.samples import Sample
+from sn37.domain.schedule.methods import Method
 from sn37.domain.scoring.jobs import ScoringJob
 
 PREPARING_S = 30.0  # configuration, tokenizer and template; honest models need less than 1 s
@@ -37,6 +39,9 @@ STILL_FACTOR = 3.0
 # A worker that waits for a processor is ended after this many times its stage's seconds.
 WALL_FACTOR = 12.0
 
+# A generated token costs as much as so many that are read: with a batch of 16, a CPU reads the
+# weights for few tokens, and a GPU waits for the start of its kernels.
+_READ_PER_NEW_TOKEN = 16
 _BYTES_PER_TOKEN = 4  # of English text, to estimate how much of a sample fits into the window
 
 
@@ -108,7 +113,7 @@ def deadlines_of(job: ScoringJob) -> Deadlines:
 def _encoding_s(job: ScoringJob) -> float:
     """Return the seconds to tokenise the texts of all samples, as far as they are tokenised."""
     most = _BYTES_OF_A_TOKEN * job.constraints.max_tokens
-    texts = (t for b in job.batches for s in b.samples for t in (s.prompt, s.reference))
+    texts = (t for b in job.batches for s in b.samples for t in _texts(b.method, s))
     return (
         sum(min(len(text.encode(errors="replace")), most) for text in texts) / ENCODING_BYTES_PER_S
     )
@@ -117,12 +122,21 @@ def _encoding_s(job: ScoringJob) -> float:
 def _shares(job: ScoringJob, blocks: tuple[SampleBlock, ...]) -> list[float]:
     """Return each block's share of the work: half by its number of samples, half by length."""
     window = _BYTES_PER_TOKEN * job.constraints.max_tokens
-    samples = {batch.task: batch.samples for batch in job.batches}
+    batches = {batch.task: batch for batch in job.batches}
     counts, sizes = list[int](), list[int]()
     for block in blocks:
-        chosen = samples[block.task][block.first : block.stop]
+        method, samples = batches[block.task].method, batches[block.task].samples
+        chosen = samples[block.first : block.stop]
         counts.append(len(chosen))
-        lengths = (len(s.prompt.encode()) + len(s.reference.encode()) for s in chosen)
-        sizes.append(sum(1 + min(length, window) for length in lengths))
+        lengths = (sum(len(text.encode()) for text in _texts(method, s)) for s in chosen)
+        new = _READ_PER_NEW_TOKEN * _BYTES_PER_TOKEN * job.budgets.get(block.task, 0)
+        sizes.append(sum(1 + min(length, window) + new for length in lengths))
     num, size = sum(counts), sum(sizes)
     return [(n / num + s / size) / 2 for n, s in zip(counts, sizes, strict=True)]
+
+
+def _texts(method: Method, sample: Sample) -> tuple[str, ...]:
+    """Return the texts of a sample that a worker reads."""
+    if method.traits.is_choice:
+        return (sample.prompt, *sample.choices)
+    return (sample.prompt,) if method.traits.is_generated else (sample.prompt, sample.reference)

@@ -8,13 +8,14 @@ checked it yet. Errors of our own arithmetic, and models made to exploit them, d
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
 
 from sn37.domain.ids import Digest, EntryKey, TaskName
+from sn37.domain.scoring.choices import key_of
 from sn37.domain.scoring.jobs import BlockLosses, Implementation, ScoringJob
 
 NUM_SAMPLES = 8
@@ -24,6 +25,18 @@ NUM_SAMPLES = 8
 # docs/decisions/0052 has the measurements.
 SAMPLE_TOLERANCE = 0.01
 MEAN_TOLERANCE = 0.002
+# The same for questions with options, not as shares of the mean: a question's loss may be near 0,
+# and the mean of eight too, while that of guessing is 1. Honest models differ by at most 0.0074 and
+# 0.0007, see docs/decisions/0065. A forger gains nothing here by knowing the tolerance, because no
+# worker knows which option is right.
+CHOICE_SAMPLE_TOLERANCE = 0.03
+CHOICE_MEAN_TOLERANCE = 0.005
+
+# A generated answer changes as a whole when one token does, and with a GPU's float16 products most
+# long answers have a token that may change (docs/decisions/0066). So the loss of one answer says
+# nothing. An entry that gains so much on the mean of so many answers was not scored honestly.
+GENERATED_GAIN = 0.5
+LEAST_ANSWERS = 4
 
 NO_WORST: Mapping[TaskName, float] = MappingProxyType({})
 
@@ -100,6 +113,7 @@ def second_job(job: ScoringJob, chosen: Sequence[tuple[TaskName, int]]) -> Scori
         job,
         batches=tuple(batch for batch in cut if batch.samples),
         skip_blocks=0,
+        question_key=key_of(job),
         implementation=Implementation.PLAIN,
     )
 
@@ -124,6 +138,8 @@ def judge(
     environment: Mapping[str, str],
     *,
     worst: Mapping[TaskName, float] = NO_WORST,
+    choices: Collection[TaskName] = (),
+    generated: Collection[TaskName] = (),
 ) -> Opinion:
     """Return the opinion that follows from the two losses of some samples.
 
@@ -131,8 +147,12 @@ def judge(
         worst: The value that a non-finite loss counts for, see ``worst_losses``. A sample with
             this loss is left out: it costs the entry enough already, and one sample convicts no
             model.
+        choices: Tasks whose samples are questions with options.
+        generated: Tasks whose answers are generated.
     """
-    detail = _disagreement([s for s in samples if s.ours != worst.get(s.task)])
+    counted = [s for s in samples if s.ours != worst.get(s.task)]
+    likely = [s for s in counted if s.task not in generated]
+    detail = _disagreement(likely, choices) or _gain([s for s in counted if s.task in generated])
     return Opinion(
         key=key,
         view=View.DIFFERS if detail else View.AGREES,
@@ -151,23 +171,40 @@ def _numbers(environment: Mapping[str, str]) -> Mapping[str, str]:
     return {name: text for name, text in environment.items() if name not in NO_NUMBERS}
 
 
-def _disagreement(samples: Sequence[Compared]) -> str:
+def _disagreement(samples: Sequence[Compared], choices: Collection[TaskName]) -> str:
     """Return where the losses differ by more than honest models do; empty if nowhere."""
     for task in dict.fromkeys(s.task for s in samples):
         held = [s for s in samples if s.task == task]
         if not all(math.isfinite(s.ours) and math.isfinite(s.theirs) for s in held):
             return f"{task}: a loss of the second implementation is not finite"
         mean = math.fsum(s.theirs for s in held) / len(held)
+        for_one, for_mean = SAMPLE_TOLERANCE * mean, MEAN_TOLERANCE * mean
+        if task in choices:
+            for_one, for_mean = CHOICE_SAMPLE_TOLERANCE, CHOICE_MEAN_TOLERANCE
         worst = max(held, key=lambda s: abs(s.ours - s.theirs))
-        if abs(worst.ours - worst.theirs) > SAMPLE_TOLERANCE * mean:
+        if abs(worst.ours - worst.theirs) > for_one:
             return (
                 f"{task}, sample {worst.position}: loss {worst.ours:.6g}, {worst.theirs:.6g} by "
                 "the second implementation"
             )
         mine = math.fsum(s.ours for s in held) / len(held)
-        if abs(mine - mean) > MEAN_TOLERANCE * mean:
+        if abs(mine - mean) > for_mean:
             return (
                 f"{task}: mean loss {mine:.6g} on {len(held)} samples, {mean:.6g} by the second "
+                "implementation"
+            )
+    return ""
+
+
+def _gain(samples: Sequence[Compared]) -> str:
+    """Return where generated answers lost much less than those of the second implementation."""
+    for task in dict.fromkeys(s.task for s in samples):
+        held = [s for s in samples if s.task == task]
+        ours = math.fsum(s.ours for s in held) / len(held)
+        theirs = math.fsum(s.theirs for s in held) / len(held)
+        if len(held) >= LEAST_ANSWERS and theirs - ours > GENERATED_GAIN:
+            return (
+                f"{task}: mean loss {ours:.6g} of {len(held)} answers, {theirs:.6g} by the second "
                 "implementation"
             )
     return ""

@@ -21,6 +21,9 @@ from sn37.domain.scoring.jobs import BlockLosses, as_float32
 
 WORST_NATS_PER_TOKEN = 24.0
 WORST_BITS_PER_BYTE = 16.0
+# For a question with options, where guessing is 1. The largest finite loss is 7.64, of a wrong and
+# sure answer to a question with two options, see ``choices``.
+WORST_GUESS = 8.0
 WORST_SHARE = 2.0  # where a loss is the share of wrong answers, from 0 to 1
 # More than one lost sample in twenty convicts a model. A signer of odd rows gains nothing by 15 of
 # 300 samples, and no sound model loses 16.
@@ -30,6 +33,7 @@ LOST_IN = 20
 _WORST: Mapping[LossUnit, tuple[float, float]] = MappingProxyType(
     {
         LossUnit.TEXT: (WORST_NATS_PER_TOKEN, WORST_BITS_PER_BYTE),
+        LossUnit.GUESS: (WORST_GUESS, WORST_GUESS),
         LossUnit.SHARE: (WORST_SHARE, WORST_SHARE),
     }
 )

@@ -41,3 +41,12 @@ class InstructionTask:
                 return cls(rules=tuple(map(Rule.from_json, rules)), answer=answer)
             case _:
                 raise ValueError("not the rules and the answer of a question")
+
+
+def is_instruction_task(text: str) -> bool:
+    """True if a reference is the rules of a question, and not a text."""
+    try:
+        InstructionTask.from_text(text)
+    except ValueError:
+        return False
+    return True

@@ -91,7 +91,10 @@ def a_task(
     weight: float = 1.0,
     num_samples: int = 32,
     normalization: Normalization | None = None,
+    max_new_tokens: int | None = None,
 ) -> Task:
+    if method.traits.is_generated:
+        max_new_tokens = max_new_tokens or 8
     return Task(
         name=TaskName(name),
         source=source or a_source(),
@@ -99,6 +102,7 @@ def a_task(
         weight=weight,
         num_samples=num_samples,
         normalization=normalization or Identity(),
+        max_new_tokens=max_new_tokens,
     )
 
 

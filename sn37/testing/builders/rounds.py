@@ -69,15 +69,20 @@ def a_job(
     tokenizer: PurePath | None = None,
     template: str | None = None,
     skip_blocks: int = 0,
+    max_new_tokens: int = 8,
+    stop: tuple[str, ...] = (),
 ) -> ScoringJob:
+    batches = (a_batch(),) if batches is None else batches
     return ScoringJob(
         artifact=artifact or an_artifact(),
         constraints=constraints or some_constraints(),
-        batches=(a_batch(),) if batches is None else batches,
+        batches=batches,
         timeout_s=timeout_s,
         tokenizer=tokenizer,
         template=template,
         skip_blocks=skip_blocks,
+        budgets={b.task: max_new_tokens for b in batches if b.method.traits.is_generated},
+        stop=stop,
     )
 
 

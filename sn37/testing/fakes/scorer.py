@@ -40,6 +40,7 @@ def honest_bits(artifact: ModelArtifact, control: Control) -> float:
 class FakeScorer:
     """Scorer that yields ``loss(model, sample)`` for every block of the job.
 
+    A question with options is answered rightly if its loss is below that of guessing, 1.
     Failures are raised in place of block number ``fail_after`` (counted in each run from 0).
     A model whose repository is in ``slow`` yields that many blocks and then times out. A model
     in ``hangs`` times out in that stage, before the first block. With a ``gate``, every block
@@ -74,18 +75,21 @@ class FakeScorer:
         try:
             await self._hang(job)
             samples, controls = {b.task: b.samples for b in job.batches}, controls_of(job)
+            choices = {b.task for b in job.batches if b.method.traits.is_choice}
             for position, block in enumerate(job.blocks()[job.skip_blocks :]):
                 await self._wait(job, position)
                 chosen = samples[block.task][block.first : block.stop]
+                found = tuple(self.loss(job.artifact, s) for s in chosen)
                 losses = BlockLosses(
                     block=block,
-                    losses=tuple(self.loss(job.artifact, s) for s in chosen),
+                    losses=found,
                     tokens=sum(len(s.reference.split()) for s in chosen),
                     seconds=self.seconds.get(job.artifact.ref.repo, 0.0),
                     controls=tuple(
                         ControlLoss(c.kind, c.entropy_bits, self.control(job.artifact, c))
                         for c in controls[block]
                     ),
+                    num_right=sum(loss < 1 for loss in found) if block.task in choices else None,
                 )
                 self.scored.append((job.artifact.ref.repo, losses))
                 yield losses

@@ -21,9 +21,10 @@ from sn37.domain.data.samples import Pool, PoolRequest, Provenance, Sample, Time
 from sn37.domain.data.vetting import SetAside
 from sn37.domain.ids import Hotkey, Seed
 from sn37.domain.schedule.competition import Freshness, Source
-from sn37.ports.dataset import LiveDataset
+from sn37.domain.schedule.methods import Method
+from sn37.ports.dataset import LiveDataset, Pin
 from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
-from sn37.testing.builders import a_competition, a_schedule, a_source, a_stage, a_task
+from sn37.testing.builders import a_source
 from sn37.testing.dataset_contract import LiveDatasetContract
 
 DEADLINE_S = 120.0  # of calls that answer; the machine may be busy
@@ -37,6 +38,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from sn37.dataset_plugin import LivePlugin, Parameters, StaticPlugin
 from sn37.domain.data.samples import Pool, Provenance, Sample
+from sn37.domain.schedule.methods import Method
+from sn37.ports.dataset import Pin
 from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
 
 HERE = Path(__file__)
@@ -154,6 +157,20 @@ def live():
 
 def static():
     return StaticPlugin(name="t_static", parameters=Settings, connect=Static)
+
+class Pinning(StaticPlugin):
+    async def pin(self, parameters):
+        act(parameters["mood"])
+        if parameters["mood"] == "refusing":
+            raise ValueError("source t_pinned: parameter mood is wrong")
+        if parameters["mood"] == "odd":
+            return Pin(parameters={"revision": 3}, told="x")
+        return Pin(parameters={"revision": "c" * 40}, told="two\\nlines")
+
+def pinned():
+    return Pinning(
+        name="t_pinned", parameters=Settings, connect=Static, method=Method.MULTIPLE_CHOICE
+    )
 '''
 
 
@@ -167,6 +184,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: moods\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         "[sn37.datasets]\nt_live = sn37_test_moods:live\nt_static = sn37_test_moods:static\n"
+        "t_pinned = sn37_test_moods:pinned\n"
         "t_absent = sn37_test_moods:absent\nt_example = sn1_style_dataset:build\n"
     )
 
@@ -326,11 +344,51 @@ async def test_a_plug_in_that_eats_memory_ends_by_itself() -> None:
 async def test_a_plug_in_that_cannot_be_opened_is_told_before_it_is_read(
     source: Source, error: type[Exception], told: str
 ) -> None:
-    schedule = a_schedule(a_stage(a_competition(tasks=(a_task(source=source),))))
-    for attempt in (SOURCES.collect(source, REQUEST), SOURCES.check(schedule)):
+    for attempt in (SOURCES.collect(source, REQUEST), SOURCES.open(source)):
         with pytest.raises(error) as caught:
             await attempt
         assert str(caught.value).startswith(told)
+
+
+def pinnable(mood: str) -> Source:
+    return a_source("t_pinned", parameters={"mood": mood})
+
+
+async def test_a_revision_is_pinned_in_a_process(tmp_path: Path) -> None:
+    pin = await SOURCES.pin(pinnable("good"))
+    assert pin == Pin(parameters={"revision": "c" * 40}, told="two lines")
+    assert int((tmp_path / "imported by").read_text()) != os.getpid()
+    assert await SOURCES.pin(static("good")) is None
+
+
+@pytest.mark.parametrize(
+    ("mood", "error", "told"),
+    [
+        ("refusing", ValueError, "source t_pinned: parameter mood is wrong"),
+        ("lying", DatasetUnavailable, "data set t_pinned: a defect of the plug-in: its process"),
+        ("odd", DatasetUnavailable, "data set t_pinned: a defect of the plug-in: its process sent"),
+        ("leaving", DatasetUnavailable, "data set t_pinned: a defect of the plug-in: Runtime"),
+        ("unavailable", DatasetUnavailable, "the feed is mute"),
+    ],
+)
+async def test_whatever_a_plug_in_does_when_it_pins_is_one_line(
+    mood: str, error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error) as caught:
+        await SOURCES.pin(pinnable(mood))
+    assert str(caught.value).startswith(told)
+
+
+async def test_a_plug_in_describes_itself() -> None:
+    freshness, description = await SOURCES.describe("t_pinned")
+    assert freshness is Freshness.NONE
+    assert description is not None
+    assert description.method is Method.MULTIPLE_CHOICE
+    assert [p.name for p in description.parameters] == ["mood"]
+    assert await SOURCES.describe("t_live") == (
+        Freshness.LIVE,
+        replace(description, method=Method.REFERENCE_LOSS),
+    )
 
 
 async def test_a_draw_from_too_few_rows_says_how_many_there_are() -> None:

@@ -130,3 +130,15 @@ async def test_an_evicted_folder_that_a_kill_left_half_deleted_is_swept(
     (half / "left").write_bytes(b"1234")
     assert await open_store().evict(keep=()) == 4
     assert not half.exists()
+
+
+async def test_two_evictions_at_once_delete_each_folder_once(
+    open_store: Callable[..., HubModelStore], tmp_path: Path
+) -> None:
+    store = open_store()
+    for number in range(200):
+        folder = tmp_path / "cache/models" / f"{number:040x}"
+        folder.mkdir(parents=True)
+        (folder / "weights").write_bytes(b"1234")
+    freed = await asyncio.gather(*(store.evict(keep=()) for _ in range(4)))
+    assert sum(freed) == 800

@@ -236,7 +236,7 @@ def test_a_loss_that_is_no_number_has_no_opinion_and_hides_nothing(
 ) -> None:
     sample = a_sample(20)
     row = pack((0, 0, 0), (causality._beginning(sample), sample, causality._beginning(sample)))
-    probe = causality.Probe(row=row, ids=tuple(range(60)), number=0, cut=3)
+    probe = causality.Probe(row=row, ids=tuple(range(60)), number=0, first=1, cut=3)
     monkeypatch.setattr(causality, "draw", lambda *_, **__: probe)
     probes = Probes(Given(plain, changed, careful), seed="", vocabulary=VOCABULARY)
     if not is_fault:

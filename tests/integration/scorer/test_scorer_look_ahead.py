@@ -163,7 +163,13 @@ def test_t46_a_later_token_without_a_number_is_the_models_own_cost(
     assert torch.allclose(careful[0], found[:cut], rtol=1e-5)
     near = causality._beginning(sample)
     changed = (*near.ids, *overflow, *near.ids)
-    probe = Probe(row=pack((0, 0, 0), (near, sample, near)), ids=changed, number=0, cut=cut)
+    probe = Probe(
+        row=pack((0, 0, 0), (near, sample, near)),
+        ids=changed,
+        number=0,
+        first=sample.first,
+        cut=cut,
+    )
     monkeypatch.setattr(causality, "draw", lambda *_, **__: probe)
     Probes(scorer, seed="", vocabulary=VOCABULARY).check(0, [sample])
 

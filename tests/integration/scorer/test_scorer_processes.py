@@ -15,6 +15,7 @@ import pytest
 import sn37
 from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule import methods
 from sn37.domain.schedule.methods import Method
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing import builders
@@ -128,7 +129,10 @@ async def test_blocks_arrive_one_by_one(warm_scorer: WorkerScorer, llama: Path) 
     # Closed with two blocks to go.
 
 
-async def test_a_method_that_is_not_there_yet_is_refused_as_ours(warm_scorer: WorkerScorer) -> None:
-    job = builders.a_job(batches=(builders.a_batch("quiz", method=Method.MULTIPLE_CHOICE),))
-    with pytest.raises(ScorerUnavailable, match=r"quiz.*multiple_choice"):
+async def test_a_method_that_is_not_there_yet_is_refused_as_ours(
+    warm_scorer: WorkerScorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods, "SCORED_METHODS", frozenset({Method.TEXT_LOSS}))
+    job = builders.a_job(batches=(builders.a_batch("quiz", method=Method.INSTRUCTION_RULES),))
+    with pytest.raises(ScorerUnavailable, match=r"quiz.*instruction_rules"):
         await everything(warm_scorer, job)

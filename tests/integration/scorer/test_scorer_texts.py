@@ -105,7 +105,7 @@ def test_t48_no_odd_text_convicts_a_model(tmp_path: Path, name: str, prescribed:
         *blocks_of(texts[::2], Method.REFERENCE_LOSS),
         *blocks_of(texts[1::2], Method.TEXT_LOSS),
     ]
-    samples = [s for block in encode_blocks(orders, SHAPE, encode) for s in block]
+    samples = [s for block in encode_blocks(orders, SHAPE, encode) for s in block.texts]
     assert len(samples) == NUM_TEXTS
     for sample in samples:
         uniform = encode.loss(sample, sample.num_scored * math.log(tokenizer.size))

@@ -33,10 +33,10 @@ from sn37.adapters.simnet.miners.roster import (
 )
 from sn37.adapters.simnet.world import GENESIS_TIME, NETUID, SOURCE, register_senders
 from sn37.app.config.settings import Settings
+from sn37.app.schedule.lookup import rules_of_network
 from sn37.app.supervision.heads import Heads
 from sn37.app.wiring.container import Container
 from sn37.app.wiring.network import Network
-from sn37.app.wiring.validator_run import schedule_of
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Block, Coldkey, CompetitionId, Hotkey
 from sn37.domain.metagraph import RAO_PER_TAO
@@ -181,7 +181,7 @@ class Validator:
         self._name = name
         self._container = Container(
             settings=providers.Object(settings),
-            loaded=providers.Object(schedule_of(settings)),
+            loaded=providers.Object(rules_of_network(settings)),
             scorer=providers.Object(_Scorer(loss=lambda m, s: factor * net.loss(m, s))),
             sink=providers.Object(self.sink),
         )

@@ -8,12 +8,14 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
+from sn37.adapters.simnet.feed.signed_logs import SENDERS
 from sn37.adapters.simnet.miners import training_processes
 from sn37.adapters.simnet.miners.population import Population, prepare
 from sn37.adapters.simnet.miners.roster import (
@@ -31,14 +33,23 @@ from sn37.adapters.simnet.miners.roster import (
 )
 from sn37.adapters.simnet.miners.train_models import Job, TrainingPlan
 from sn37.adapters.simnet.miners.training_processes import TrainingFailed, train_all
-from sn37.adapters.simnet.world import NETUID, SOURCE, World, build_world
+from sn37.adapters.simnet.world import (
+    GENESIS_TIME,
+    NETUID,
+    SOURCE,
+    World,
+    build_world,
+    clock_of,
+)
 from sn37.app.schedule.load import load_schedule
+from sn37.domain.data.samples import PoolRequest, TimeWindow
 from sn37.domain.events import Event, SetUpAdvanced
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.competition import TokenizerRef
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.commitment import CommitmentBook, CommitmentFault
 from sn37.domain.submission.models import ModelArtifact
+from sn37.ports.dataset import LiveDataset
 from sn37.ports.errors import ModelNotPublic, ModelRejected
 
 SEED = 7
@@ -296,6 +307,63 @@ def test_a_build_killed_while_the_chain_was_written_is_repeated(
     rebuilt = build_world(tmp_path, seed=SEED, emit=Events(), recipe=SMALL)
     book, again = asyncio.run(book_of(world)), asyncio.run(book_of(rebuilt))
     assert again == book
+
+
+def without_chain(world: World, folder: Path) -> Path:
+    """A copy of the world's models, of which no chain has been made yet."""
+    subprocess.run(["cp", "-r", str(world.repos.parent), str(folder / "simnet")], check=True)
+    (folder / "simnet/chain.sqlite").unlink()
+    return folder
+
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def test_the_clock_of_a_new_world_starts_at_the_given_time(world: World, tmp_path: Path) -> None:
+    folder = without_chain(world, tmp_path)
+    started = build_world(folder, seed=SEED, emit=Events(), recipe=SMALL, start_time=NOON)
+    chain = started.open_chain()
+    head = asyncio.run(chain.head())
+    assert (head.number, asyncio.run(chain.timestamp(head))) == (HEAD, NOON)
+    assert clock_of(started.chain_path) == (NOON - timedelta(seconds=12 * HEAD), HEAD)
+
+
+async def test_rows_blocks_and_commitments_are_the_usual_ones_at_other_times(
+    world: World, tmp_path: Path
+) -> None:
+    started = build_world(
+        without_chain(world, tmp_path), seed=SEED, emit=Events(), recipe=SMALL, start_time=NOON
+    )
+    later = NOON - timedelta(seconds=12 * HEAD) - GENESIS_TIME
+    trusted = frozenset(sender.hotkey(SEED) for sender in SENDERS)
+    pools = []
+    for one, since in ((world, GENESIS_TIME), (started, GENESIS_TIME + later)):
+        feed = one.plugins[SOURCE].open({})
+        assert isinstance(feed, LiveDataset)
+        window = TimeWindow(
+            since=since + timedelta(seconds=12 * 600), until=since + timedelta(seconds=12 * 1725)
+        )
+        pools.append(await feed.collect(PoolRequest(window=window, trusted=trusted)))
+    usual, moved = ({s.content_hash for s in pool.samples} for pool in pools)
+    assert len(usual) > 100
+    assert moved == usual
+    assert await book_of(started) == await book_of(world)
+
+
+def test_a_world_keeps_its_clock(world: World, tmp_path: Path) -> None:
+    folder = without_chain(world, tmp_path)
+    for given in (NOON, NOON, None):
+        again = build_world(folder, seed=SEED, emit=Events(), recipe=SMALL, start_time=given)
+        assert clock_of(again.chain_path)[0] == NOON - timedelta(seconds=12 * HEAD)
+    with pytest.raises(ValueError, match="its clock started at 2026-06-01T12:00:00Z: choose anot"):
+        build_world(
+            folder, seed=SEED, emit=Events(), recipe=SMALL, start_time=NOON + timedelta(hours=1)
+        )
+
+
+def test_without_a_start_time_every_world_has_the_same_clock(world: World) -> None:
+    assert clock_of(world.chain_path) == (GENESIS_TIME, HEAD)
+    assert datetime(2025, 1, 1, tzinfo=UTC) == GENESIS_TIME
 
 
 def test_the_shipped_schedule_names_what_the_world_provides() -> None:

@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from sn37.adapters.simnet.chain.chain import SimnetChain
 from sn37.app.cli import root as main
 from sn37.app.cli.run import run
+from sn37.domain.ids import Block
+
+
+def test_samples_have_the_times_of_the_clock_that_a_run_started_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noon = datetime(2026, 6, 1, 12, tzinfo=UTC)
+    (tmp_path / "simnet").mkdir()
+    SimnetChain.create(
+        tmp_path / "simnet" / "chain.sqlite",
+        seed=0,
+        genesis_time=noon - timedelta(seconds=12 * 1740),
+        head=Block(1800),
+    ).close()
+    words = ["data", "sample", "simnet", "--network", "simnet", "--block", "1800"]
+    assert run(main.app, [*words, "--state-dir", str(tmp_path), "--json"], prog_name="sn37") == 0
+    samples = json.loads(capsys.readouterr().out)["samples"]
+    times = [datetime.fromisoformat(sample["time"]) for sample in samples]
+    assert times
+    assert all(noon - timedelta(hours=4) <= time < noon for time in times)
 
 
 def test_a_block_in_the_future_does_not_exist_yet(capsys: pytest.CaptureFixture[str]) -> None:

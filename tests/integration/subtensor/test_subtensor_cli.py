@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import bittensor as bt
@@ -15,7 +15,9 @@ import sn37
 from sn37.adapters.subtensor.connection import Endpoint
 from sn37.app.cli import root as main
 from sn37.app.cli.run import run
-from sn37.app.wiring import networks
+from sn37.app.config.settings import Settings
+from sn37.app.wiring import networks, start_checks
+from sn37.domain.check_line import Check
 from sn37.domain.release.version import weights_version
 from tests.integration.subtensor.world import ALICE, BOB, SUBNET, World
 from tests.support.substrate import MemorySubstrate, client_over
@@ -38,6 +40,12 @@ def hotkey(wallets: Path) -> str:
     return str(bt.Wallet("val", "hk", path=str(wallets)).hotkey.ss58_address)
 
 
+async def nothing(settings: Settings) -> AsyncIterator[Check]:
+    checks: Sequence[Check] = ()
+    for check in checks:
+        yield check
+
+
 class Cli:
     """Runs a command over these nodes, with or without the wallet."""
 
@@ -50,6 +58,7 @@ class Cli:
     ) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys
         self._state, self._wallets = tmp_path, wallets
+        self.with_schedule = False  # the checks of data sets and tasks take seconds
 
     def run(self, words: str, *nodes: MemorySubstrate, wallet: bool = False) -> tuple[int, str]:
         endpoints = [
@@ -58,6 +67,8 @@ class Cli:
         ]
         if nodes:
             self._monkeypatch.setattr(networks, "endpoints", lambda settings: endpoints)
+        if not self.with_schedule:
+            self._monkeypatch.setattr(start_checks, "checks_of_network", nothing)
         args = ["chain", *words.split(), "--state-dir", str(self._state)]
         if "--network" not in words:
             args += ["--network", "test"]
@@ -192,6 +203,18 @@ def test_a_wallet_that_is_not_there_is_one_failed_line(cli: Cli, node: MemorySub
     assert code == 1
     assert re.search(r"^failed +wallet: no hotkey at /nowhere/nobody/hotkeys/default; ", out, re.M)
     assert "commitments: 1 name models" in out
+
+
+def test_it_begins_with_the_lines_of_the_doctor_on_the_schedule(
+    cli: Cli, node: MemorySubstrate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.with_schedule = True
+    _, out = cli.run("check", node)
+    run(main.app, ["doctor", "--network", "test"], prog_name="sn37")
+    by_doctor = capsys.readouterr().out.splitlines()
+    first = next(n for n, line in enumerate(by_doctor) if " data set " in line)
+    assert out.splitlines()[: len(by_doctor) - first] == by_doctor[first:]
+    assert " endpoint node 0: " in out.splitlines()[len(by_doctor) - first]
 
 
 def test_a_refused_port_is_one_failed_line(cli: Cli) -> None:

@@ -378,7 +378,7 @@ class TestWhatTheRuntimeLacks:
             assert network.nodes[0].num_dialled == 1  # over the connection of before
 
     async def test_the_check_reports_it_as_one_failed_line_and_goes_on(self) -> None:
-        async with RpcNode(a_chain()) as node:  # its runtime has no thresholds of stake
+        async with RpcNode(a_chain(), lacks=frozenset({"StakeThreshold"})) as node:
             checkup = Checkup(
                 endpoints=endpoints_of(node.url, []),
                 netuid=SUBNET,

@@ -11,7 +11,8 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.support.rpc_node.state import NodeState, RpcError
+from tests.support.rpc_node.extrinsics import RpcError
+from tests.support.rpc_node.state import NUM_HEADERS, NodeState
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import Server, ServerConnection
@@ -40,17 +41,29 @@ class Manners:
 class RpcNode:
     """Serves one chain on a free port of localhost, as an asynchronous context.
 
-    ``requests`` counts what arrived, by method, and ``num_dialled`` who came.
+    ``requests`` counts what arrived, by method, and ``num_dialled`` who came. An extrinsic gets a
+    block of its own, which is final at once.
+
+    Args:
+        lacks: Names of storage of subnets that its runtime does not have.
+        num_headers: Blocks before the newest one that it can still tell about.
     """
 
-    def __init__(self, chain: MemorySubstrate) -> None:
+    def __init__(
+        self,
+        chain: MemorySubstrate,
+        *,
+        lacks: frozenset[str] = frozenset(),
+        num_headers: int = NUM_HEADERS,
+    ) -> None:
         self.chain = chain
         self.manners = Manners()
         self.requests: Counter[str] = Counter()
         self.num_dialled = 0
-        self._state = NodeState(chain)
+        self._state = NodeState(chain, lacks=lacks, num_headers=num_headers)
         self._server: Server | None = None
         self._heads: dict[str, ServerConnection] = {}  # by subscription
+        self._watched: dict[str, int] = {}  # block of an extrinsic, by subscription
 
     @property
     def url(self) -> str:
@@ -100,9 +113,13 @@ class RpcNode:
         for _ in range(num_blocks):
             before = self.chain.finalized
             self.chain.produce()
-            if self.manners.heads and self.chain.finalized > before:
-                for subscription in list(self._heads):
-                    await self._tell(subscription)
+            if self.chain.finalized > before:
+                await self._tell_all()
+
+    async def skip(self, num_blocks: int) -> None:
+        """Make blocks that become final together: subscribers hear of the newest."""
+        self.chain.produce(num_blocks)
+        await self._tell_all()
 
     async def hang_up(self) -> None:
         """Drop every connection without a word."""
@@ -164,6 +181,8 @@ class RpcNode:
             await connection.send(text)
             if method == "chain_subscribeFinalizedHeads" and manners.heads:
                 await self._tell(str(answer["result"]))
+            if method == "author_submitAndWatchExtrinsic" and "result" in answer:
+                await self._report(connection, str(answer["result"]))
         except ConnectionClosed:
             pass
 
@@ -174,13 +193,37 @@ class RpcNode:
             return subscription
         if method == "chain_unsubscribeFinalizedHeads":
             return self._heads.pop(params[0], None) is not None
+        if method == "author_submitAndWatchExtrinsic":
+            watched = f"extrinsic-{self.requests[method]}"
+            self._watched[watched] = self._state.extrinsics.submit(params[0])
+            return watched
+        if method == "author_unwatchExtrinsic":
+            return self._watched.pop(params[0], None) is not None
         if method == "system_localPeerId" and self.manners.peer_id is not None:
             return self.manners.peer_id
         return self._state.answer(method, params)
 
+    async def _tell_all(self) -> None:
+        """Send the finalized head to all subscribers."""
+        if self.manners.heads:
+            for subscription in list(self._heads):
+                await self._tell(subscription)
+
     async def _tell(self, subscription: str) -> None:
         """Send the finalized head to a subscriber."""
         header = self._state.header(self.chain.finalized)
-        params = {"subscription": subscription, "result": header}
-        message = {"jsonrpc": "2.0", "method": "chain_finalizedHead", "params": params}
-        await self._heads[subscription].send(json.dumps(message))
+        await self._notify(self._heads[subscription], "chain_finalizedHead", subscription, header)
+
+    async def _report(self, connection: ServerConnection, watched: str) -> None:
+        """Say in which block an extrinsic is, and that the block is final."""
+        await self._tell_all()
+        block = self._state.hash_of(self._watched[watched])
+        for status in ({"inBlock": block}, {"finalized": block}):
+            await self._notify(connection, "author_extrinsicUpdate", watched, status)
+
+    async def _notify(
+        self, connection: ServerConnection, method: str, subscription: str, result: object
+    ) -> None:
+        params = {"subscription": subscription, "result": result}
+        message = {"jsonrpc": "2.0", "method": method, "params": params}
+        await connection.send(json.dumps(message))

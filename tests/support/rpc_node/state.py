@@ -7,7 +7,9 @@ from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from tests.support.rpc_node.metadata import compact, metadata
+from tests.support.rpc_node.extrinsics import Extrinsics, RpcError
+from tests.support.rpc_node.metadata import metadata
+from tests.support.rpc_node.registry import compact
 from tests.support.substrate.records import metagraph_record
 
 if TYPE_CHECKING:
@@ -19,14 +21,6 @@ SPEC_VERSION = 420
 RUNTIME = {"specName": "node-subtensor", "specVersion": SPEC_VERSION, "transactionVersion": 1}
 NUM_HEADERS = 64  # kept behind the newest block asked for
 _ROOT = "0x" + "00" * 32
-
-
-class RpcError(Exception):
-    """A refusal as JSON-RPC sends it."""
-
-    def __init__(self, message: str, code: int = -32000) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @cache
@@ -43,19 +37,31 @@ def _codec() -> RuntimeCodec:
 class NodeState:
     """Answers of one node. Its block hashes are those of its headers, as on a real chain."""
 
-    def __init__(self, chain: MemorySubstrate) -> None:
+    def __init__(
+        self,
+        chain: MemorySubstrate,
+        *,
+        lacks: frozenset[str] = frozenset(),
+        num_headers: int = NUM_HEADERS,
+    ) -> None:
         self._chain = chain
-        self._since = max(0, chain.ledger.head - NUM_HEADERS)  # older blocks are pruned here
+        self._metadata = metadata(lacks)
+        # The SDK keeps what it knows of a runtime by its version.
+        self._runtime = {**RUNTIME, "specVersion": SPEC_VERSION + len(lacks)}
+        self._since = max(0, chain.ledger.head - num_headers)  # older blocks are pruned here
+        self._hashed = self._since - 1  # the highest block whose hash is known
+        self.extrinsics = Extrinsics(chain, _codec(), self.hash_of)
         self._hashes: dict[str, tuple[int, str]] = {}  # by the hash in memory
         self._numbers: dict[str, int] = {}
         self._encoded: dict[str, tuple[object, str]] = {}  # by storage key
         self._methods: dict[str, Callable[..., object]] = {
+            "account_nextIndex": self.extrinsics.next_index,
             "chain_getHead": lambda: self.hash_of(chain.ledger.head),
             "chain_getFinalizedHead": lambda: self.hash_of(chain.finalized),
             "chain_getHeader": lambda at=None: self.header(self._number(at)),
             "chain_getBlockHash": self._block_hash,
             "chain_getBlock": self._block,
-            "state_getRuntimeVersion": lambda at=None: RUNTIME,
+            "state_getRuntimeVersion": lambda at=None: self._runtime,
             "state_call": self._call,
             "state_getStorageAt": lambda key, at=None: self._stored(key, self._number(at)),
             "state_queryStorageAt": self._query,
@@ -74,6 +80,9 @@ class NodeState:
 
     def hash_of(self, number: int) -> str:
         """The hash of a block: that of its header."""
+        while self._hashed < number:  # from below, since each header has its parent's hash
+            self._hashed += 1
+            self.hash_of(self._hashed)
         mine = self._chain.ledger.hash_of(number)
         if mine not in self._hashes:
             header = self.header(number)
@@ -121,14 +130,15 @@ class NodeState:
         return self.hash_of(number) if self._since <= number <= head else None
 
     def _block(self, at: str | None = None) -> dict[str, object]:
-        """A block whose extrinsics nobody can decode; tests of a body use the chain in memory."""
         number = self._number(at)
-        body = ["0x00" for _ in self._chain.ledger.body(number)]
-        return {"block": {"header": self.header(number), "extrinsics": body}}
+        block = {"header": self.header(number), "extrinsics": self.extrinsics.body(number)}
+        return {"block": block}
 
     def _call(self, name: str, data: str, at: str | None = None) -> str:
         if name == "Metadata_metadata_at_version":
-            return "0x" + (b"\1" + compact(len(metadata())) + metadata()).hex()
+            return "0x" + (b"\1" + compact(len(self._metadata)) + self._metadata).hex()
+        if name == "TransactionPaymentApi_query_info":
+            return _fee()
         if name != "SubnetInfoRuntimeApi_get_metagraph":
             raise RpcError(f"Client error: Execution failed: {name} is not found")
         netuid = int.from_bytes(bytes.fromhex(data.removeprefix("0x")), "little")
@@ -148,6 +158,8 @@ class NodeState:
         pallet, item, params = _parsed(key)
         if (pallet, item) == ("Timestamp", "Now"):
             value: object = self._chain.ledger.time_ms(number)
+        elif (pallet, item) == ("System", "Events"):
+            return self.extrinsics.events(number)
         else:
             value = self._chain.ledger.read((pallet, item), params, number)
         if value is None:
@@ -167,6 +179,15 @@ class NodeState:
 
 
 @cache
+def _fee() -> str:
+    """What any extrinsic costs: nothing."""
+    of = _codec().runtime_api_map["TransactionPaymentApi"]["query_info"]["output"]
+    weight = {"ref_time": 1, "proof_size": 1}
+    info = {"weight": weight, "class": "Normal", "partial_fee": 0}
+    return "0x" + _codec().encode(of, info).hex()
+
+
+@cache
 def _items() -> dict[bytes, tuple[str, str]]:
     """Pallet and item by the first 32 bytes of their keys."""
     pallets = _codec().metadata_ir().pallets
@@ -180,8 +201,8 @@ def _parsed(key: str) -> tuple[str, str, tuple[object, ...]]:
     data = bytes.fromhex(key[2:])
     pallet, item = _items()[data[:32]]
     rest = data[32:]
-    if len(rest) == 2:
-        return pallet, item, (int.from_bytes(rest, "little"),)  # of a map by subnet and hotkey
+    if len(rest) in (2, 10):  # a subnet, as it is or behind its hash: of a map by two keys
+        return pallet, item, (int.from_bytes(rest[-2:], "little"),)
     entry = _codec().storage_entry(pallet, item)
     params = _codec().decode_storage_key_params(entry, data, fixed=0) if rest else ()
     return pallet, item, tuple(params)

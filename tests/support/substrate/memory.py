@@ -61,11 +61,8 @@ class MemorySubstrate(ReadingNode):
             raise ChainError("connection closed") from ConnectionError("connection closed")
         if self.faults.pool_refusals:
             return _refused_by_pool(self.faults.pool_refusals.pop(0))
-        self.submitted.append(call)
-        self.ledger.produce()
-        self.on_block()
-        block, index, error = self._execute(call, keypair.ss58_address)
-        self._wake()
+        block, index, name = self.carry_out(call, keypair.ss58_address)
+        error = None if name is None else ChainError(f"{name} (docs)", name)
         if self.faults.lose_inclusion:
             self.faults.lose_inclusion = False
             raise ChainError("connection closed") from ConnectionError("connection closed")
@@ -89,15 +86,19 @@ class MemorySubstrate(ReadingNode):
         self.dispatch(call[0], call[1], call[2], hotkey)
         self.ledger.include(_extrinsic(call, hotkey))
 
-    def _execute(self, call: Call, hotkey: str) -> tuple[int, int, bt.ChainError | None]:
-        from bittensor import ChainError
-
+    def carry_out(self, call: Call, hotkey: str) -> tuple[int, int, str | None]:
+        """Make a block with a call; return its number, the call's place, and why it failed."""
+        self.submitted.append(call)
+        self.ledger.produce()
+        self.on_block()
         index = self.ledger.include(_extrinsic(call, hotkey))
+        error = None
         try:
             self.dispatch(call[0], call[1], call[2], hotkey)
         except DispatchError as refusal:
-            return self.ledger.head, index, ChainError(f"{refusal.name} (docs)", refusal.name)
-        return self.ledger.head, index, None
+            error = refusal.name
+        self._wake()
+        return self.ledger.head, index, error
 
 
 def _extrinsic(call: Call, hotkey: str) -> dict[str, object]:

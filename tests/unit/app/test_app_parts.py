@@ -17,18 +17,15 @@ from sn37.app.rounds.outcomes import changes_after, explain
 from sn37.app.rounds.report import report, write_report
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.rounds.weights_due import weights_after
-from sn37.app.samples.sources import Sources
 from sn37.app.supervision.heads import Heads, Subscription
 from sn37.domain.events import Cautioned, Degraded, WarmingUp, WeightsSubmitted
 from sn37.domain.ids import Block, BlockRef, CompetitionId, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import History, RoundResult, ValidatorState
 from sn37.domain.round.winner import Comparison, Hurdle
-from sn37.domain.schedule.competition import Freshness
 from sn37.domain.schedule.schedule import COLD_ROUNDS
 from sn37.domain.submission.submission import Verdict
 from sn37.domain.weight_vector import WeightVector
-from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.testing.builders import (
     a_block_ref,
@@ -39,20 +36,15 @@ from sn37.testing.builders import (
     a_round_plan,
     a_round_result,
     a_schedule,
-    a_source,
     a_stage,
     a_submission,
-    a_task,
     an_entry_key,
     an_outcome,
     some_weights,
 )
 from sn37.testing.fakes import (
     FakeChain,
-    FakeLiveDataset,
-    FakePlugin,
     FakeStateStore,
-    FakeStaticDataset,
     RecordingSink,
 )
 
@@ -447,32 +439,6 @@ class TestReport:
         with pytest.raises(OSError, match="disk full"):
             write_report(path, [])
         assert json.loads(path.read_text()) == [{"sync_block": 360}]
-
-
-class TestSources:
-    def test_every_source_of_a_schedule_is_opened_before_a_round_needs_it(self) -> None:
-        live = a_task("live", source=a_source("feed", freshness=Freshness.LIVE), weight=0.5)
-        static = a_task("static", source=a_source("pages"), weight=0.5)
-        schedule = a_schedule(a_stage(a_competition(tasks=(live, static))))
-        plugins = {"feed": FakePlugin(FakeLiveDataset()), "pages": FakePlugin()}
-        asyncio.run(Sources(plugins.__getitem__).check(schedule))
-        assert [len(p.opened) for p in plugins.values()] == [1, 1]
-
-    @pytest.mark.parametrize(
-        "plugin", [FakePlugin(FakeLiveDataset()), FakePlugin(FakeStaticDataset())]
-    )
-    def test_a_plugin_of_another_kind_than_the_schedule_says_is_refused(
-        self, plugin: FakePlugin
-    ) -> None:
-        other = Freshness.NONE if plugin.freshness is Freshness.LIVE else Freshness.LIVE
-        task = a_task(source=a_source("feed", freshness=other))
-        schedule = a_schedule(a_stage(a_competition(tasks=(task,))))
-
-        def find(name: str) -> DatasetPlugin:
-            return plugin
-
-        with pytest.raises(ValueError, match="feed is"):
-            asyncio.run(Sources(find).check(schedule))
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,17 @@ async def test_a_source_that_a_schedule_names_and_nobody_installed_is_the_first_
     assert "cannot be imported" in found[0].line
 
 
+@pytest.mark.parametrize(("source", "num_rows"), [("t_live", 60), ("t_static", 100)])
+def test_an_overlap_is_measured_on_as_many_rows_as_there_are(
+    source: str, num_rows: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "set.txt").write_text("some text")
+    window = WINDOW if source == "t_live" else []
+    assert sn37("overlap", str(tmp_path), source, "--json", *window) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["source_rows"] == {"rows": num_rows, "short": num_rows, "known": 0, "share": 0.0}
+
+
 def receipt(folder: Path, name: str, *rows: str, sync_block: int = 720) -> str:
     manifest = {TaskName("a\x1b"): tuple((row, Digest(f"hash of {row}")) for row in rows)}
     document = a_receipt(a_round_key(1, sync_block), manifest=manifest).document()
@@ -264,16 +275,20 @@ def receipt(folder: Path, name: str, *rows: str, sync_block: int = 720) -> str:
     return str(folder / name)
 
 
+def compare(*words: str) -> int:
+    return run(main.app, ["receipts", "overlap", *words], prog_name="sn37")
+
+
 def test_what_two_validators_share_is_measured_from_their_receipts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ours, theirs = receipt(tmp_path, "1", "a", "b", "c"), receipt(tmp_path, "2", "c", "b", "x")
-    assert sn37("overlap", ours, theirs) == 0
+    assert compare(ours, theirs) == 0
     assert capsys.readouterr().out == (
         "competition 1, round 720\n"
         " 66.67%  a\N{REPLACEMENT CHARACTER}: 2 samples shared of 3 and 3\n"
     )
-    assert sn37("overlap", ours, theirs, "--json") == 0
+    assert compare(ours, theirs, "--json") == 0
     (task,) = json.loads(capsys.readouterr().out)["tasks"]
     assert (task["num_shared"], task["num_ours"]) == (2, 3)
 
@@ -290,9 +305,9 @@ def test_what_is_no_receipt_of_the_round_is_one_line(
 ) -> None:
     ours = receipt(tmp_path, "ours", "a")
     (tmp_path / "other").write_text(text)
-    assert sn37("overlap", ours, str(tmp_path / "other")) == 1
+    assert compare(ours, str(tmp_path / "other")) == 1
     assert told in capsys.readouterr().err
-    assert sn37("overlap", ours, str(tmp_path / "absent")) == 1
+    assert compare(ours, str(tmp_path / "absent")) == 1
     assert "No such file" in capsys.readouterr().err
-    assert sn37("overlap", ours, receipt(tmp_path, "later", sync_block=1080)) == 1
+    assert compare(ours, receipt(tmp_path, "later", sync_block=1080)) == 1
     assert "is of competition 1, round 1080; " in capsys.readouterr().err

@@ -36,6 +36,8 @@ from sn37.domain.data.samples import PoolRequest, Provenance, Sample
 from sn37.domain.data.vetting import ContractBroken, SetAside
 from sn37.domain.ids import Hotkey, Seed
 from sn37.domain.schedule.competition import Freshness
+from sn37.domain.schedule.methods import Method
+from sn37.ports.dataset import Description, ParameterDescription, Pin
 from sn37.ports.errors import DatasetUnavailable
 from sn37.testing.builders import a_pool_request, a_sample, a_source, some_samples, time_of
 
@@ -320,3 +322,82 @@ def test_a_plug_in_cannot_fill_the_log(
         "data set feed: 0 is",
         "data set feed: 1 is",
     ]
+
+
+PARAMETER = ParameterDescription(
+    name="size", takes="integer, default 3", is_required=False, default=(1, (2.5, "x"), True)
+)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        Complete(freshness=Freshness.LIVE, description=Description(method=Method.TEXT_LOSS)),
+        Complete(
+            freshness=Freshness.NONE,
+            description=Description(
+                method=Method.MULTIPLE_CHOICE,
+                parameters=(PARAMETER, replace(PARAMETER, default=None, is_required=True)),
+                packages=("wandb", "pyarrow"),
+                install="sn37[data]",
+            ),
+        ),
+        Complete(freshness=Freshness.NONE, pin=Pin(parameters={"revision": "c"}, told="2 files")),
+    ],
+)
+def test_what_a_plug_in_says_of_itself_crosses_the_process(line: Complete) -> None:
+    assert decode_line(encode_line(line)) == line
+
+
+def spoilt(**changes: object) -> bytes:
+    whole = Complete(
+        freshness=Freshness.NONE,
+        description=Description(method=Method.TEXT_LOSS, parameters=(PARAMETER,)),
+        pin=Pin(parameters={"revision": "c"}, told="2 files"),
+    )
+    told = json.loads(encode_line(whole))
+    told["complete"].update(changes)
+    return json.dumps(told).encode()
+
+
+def described(**changes: object) -> dict[str, object]:
+    usual = {"method": "text_loss", "parameters": [], "packages": [], "install": ""}
+    return usual | changes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"description": 3},
+        {"description": described(method="guess")},
+        {"description": described(parameters=[{"name": "size"}])},
+        {"description": described(parameters=[{}] * 1001)},
+        {"description": described(packages=["os.path"])},
+        {"description": described(packages=[3])},
+        {"description": described(install=None)},
+        {
+            "description": described(
+                parameters=[{"name": "a", "takes": "b", "is_required": False, "default": {"c": 1}}]
+            )
+        },
+        {"pin": "c"},
+        {"pin": {"parameters": {"revision": 3}, "told": "x"}},
+        {"pin": {"parameters": {}, "told": 3}},
+    ],
+)
+def test_t17_a_description_or_pin_of_another_form_is_a_broken_contract(
+    changes: dict[str, object],
+) -> None:
+    assert isinstance(decode_line(spoilt()), Complete)
+    with pytest.raises(ContractBroken, match="its process sent an invalid line"):
+        decode_line(spoilt(**changes))
+
+
+def test_t17_a_description_is_printable_and_on_one_line() -> None:
+    parameter = replace(PARAMETER, name="a\nb", takes="\x1b[2J")
+    described = Description(method=Method.TEXT_LOSS, parameters=(parameter,))
+    line = decode_line(encode_line(Complete(freshness=Freshness.NONE, description=described)))
+    assert isinstance(line, Complete)
+    assert line.description is not None
+    (read,) = line.description.parameters
+    assert (read.name, read.takes) == ("a b", "\N{REPLACEMENT CHARACTER}[2J")

@@ -193,6 +193,33 @@ def test_on_another_device_losses_may_differ_a_little() -> None:
     assert "are not those of this model" in beyond.verdict
 
 
+def answered(
+    recorded: float, now: float, *right: tuple[int, int], environment: dict[str, str]
+) -> Replayed:
+    """A replay of a receipt of questions with options."""
+    shown = replayed(recorded, now=now, environment=environment)
+    receipt = replace(shown.found.receipt, num_right={TaskName("text"): (2,)})
+    return replace(shown, found=replace(shown.found, receipt=receipt, num_right=right))
+
+
+def test_losses_of_questions_may_differ_by_as_much_near_zero_as_elsewhere() -> None:
+    other = {"device": "cuda", "dtype": "bfloat16"}
+    near = answered(0.007, 0.012, (2, 2), environment=other)
+    assert near.is_good
+    assert "means within 0.02%, those of questions within 0.005" in near.verdict
+    assert "right answers: 2 then, 2 now" in near.lines()
+    assert not answered(0.007, 0.018, (2, 2), environment=other).is_good  # of the mean, 0.0055
+    assert not answered(0.007, math.nan, (2, 2), environment=other).is_good
+
+
+def test_right_answers_that_a_receipt_invents_are_found() -> None:
+    same, other = {"dtype": "bfloat16", "device": "cpu"}, {"device": "cuda", "dtype": "bfloat16"}
+    assert answered(0.7, 0.7, (2, 2), environment=same).is_good
+    assert not answered(0.7, 0.7, (2, 1), environment=same).is_good
+    assert answered(0.7, 0.7, (2, 1), environment=other).is_good  # one question may be a tie
+    assert not answered(0.7, 0.7, (2, 1), (2, 1), environment=other).is_good
+
+
 def test_the_first_of_many_small_differences_and_the_first_large_one_are_both_named() -> None:
     shown = replayed(now=1.6)
     pairs = (replace(shown.found.pairs[0], rescored=1.5001), shown.found.pairs[1])

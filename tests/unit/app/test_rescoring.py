@@ -237,6 +237,32 @@ def test_a_receipt_of_before_signers_were_said_is_still_read() -> None:
     assert old.document() == {**said, "version": 1}
 
 
+@pytest.mark.parametrize(
+    ("counts", "fault"),
+    [
+        ({"text": [16] * 20}, ""),
+        ({}, "its version does not match its right answers"),
+        ({"text": [16] * 19}, "it has other right answers than losses"),
+        ({"other": [1]}, "it has other right answers than losses"),
+        ({"text": [17] * 20}, "num_right.text"),
+        ({"text": [-1] * 20}, "num_right.text"),
+        ({"text": [True] * 20}, "num_right.text"),
+    ],
+)
+def test_right_answers_are_read_block_by_block(counts: dict[str, list[int]], fault: str) -> None:
+    said = json.loads(played().signed.document) | {"version": 4, "num_right": counts}
+    data = canonical_json(said)
+    if fault:
+        with pytest.raises(UnreadableReceipt, match=fault):
+            read_receipt(data)
+        return
+    read, _ = read_receipt(data)
+    assert read.num_right == {"text": (16,) * 20}
+    assert read.document() == said
+    with pytest.raises(UnreadableReceipt, match="version does not match its right answers"):
+        read_receipt(canonical_json({**said, "version": 3}))
+
+
 def test_controls_are_scored_again_and_compared() -> None:
     found = again(played().good)
     assert (len(found.controls), found.agreement) == (20, Agreement.EQUAL)
@@ -270,7 +296,7 @@ def test_losses_that_json_cannot_say_are_read_back() -> None:
         (lambda _: b'{"document": {}}', "not a receipt: document.version: missing"),
         (lambda s: s.document[:-1] + b',"more":1}', "not a receipt: more: unknown key"),
         (
-            lambda s: s.document.replace(b'"version":3', b'"version":4'),
+            lambda s: s.document.replace(b'"version":3', b'"version":5'),
             "not a receipt: version: expected",
         ),
         (lambda s: s.document.replace(b'"version":3', b'"version":1'), "version does not match"),

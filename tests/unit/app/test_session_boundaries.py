@@ -17,6 +17,7 @@ from sn37.app.config import path_checks as folders
 from sn37.app.config import requirements as installed
 from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError, UsageError
+from sn37.app.schedule.load import load_schedule
 from sn37.app.supervision.stop_signals import SIGNALS, Stopped, StopRequest
 from sn37.app.wiring import validator_run as session
 from sn37.ports.errors import StateUnavailable
@@ -106,9 +107,26 @@ class TestDevice:
 
 class TestCautions:
     def test_a_run_that_sends_nothing_is_told_at_the_start(self) -> None:
-        assert list(session.cautions(Settings(network="simnet"))) == []
-        (caution,) = session.cautions(Settings(network="simnet", offline=True))
+        loaded = load_schedule("simnet", known_sources=None)
+        assert list(session.cautions(Settings(network="simnet"), loaded)) == []
+        (caution,) = session.cautions(Settings(network="simnet", offline=True), loaded)
         assert caution.what == "offline"
+
+    def test_a_schedule_unlike_the_presets_is_told_with_both_fingerprints(
+        self, tmp_path: Path
+    ) -> None:
+        preset = load_schedule("finney", known_sources=None)
+        file = tmp_path / "mine.toml"
+        settings = Settings(network="test", schedule=file)
+        file.write_text('base = "finney"\n')
+        same = load_schedule(file, known_sources=None)
+        assert list(session.cautions(settings, same)) == []
+        file.write_text('base = "finney"\nwarmup_rounds = 1\n')
+        other = load_schedule(file, known_sources=None)
+        (caution,) = session.cautions(settings, other)
+        assert caution.what == "schedule"
+        assert preset.fingerprint[:16] in caution.advice
+        assert other.fingerprint[:16] in caution.advice
 
 
 class TestSignals:

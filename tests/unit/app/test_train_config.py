@@ -178,6 +178,16 @@ def test_no_folder_lies_in_one_that_it_would_change(
         load_config(written(tmp_path, "competition = 1\n" + "".join(lines)))
 
 
+@pytest.mark.parametrize("method", ["", 'method = "reference_loss"\n'])
+async def test_rules_for_an_answer_are_no_text_to_train_on(tmp_path: Path, method: str) -> None:
+    text = f'{HEAD}[[data.sources]]\nname = "if_eval"\nnum_samples = 4\n{method}'
+    settings = load_settings({"network": "simnet"})
+    rules = competition_of(rules_of_network(settings), 1)
+    data = load_config(written(tmp_path, text)).data
+    with pytest.raises(UsageError, match="if_eval: its references are rules for an answer"):
+        await train_data.read_rows(data, Machine(settings), rules, seed=0)
+
+
 async def test_a_window_that_ends_in_a_block_to_come_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

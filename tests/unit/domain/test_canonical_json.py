@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from hashlib import sha256
@@ -13,7 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.canonical import JsonValue, as_json, canonical_digest, canonical_json
+from sn37.domain.canonical import (
+    ADDED_LATER,
+    JsonValue,
+    as_json,
+    canonical_digest,
+    canonical_json,
+)
 from sn37.domain.ids import CompetitionId
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.epsilon import FixedEpsilon
@@ -92,3 +99,14 @@ def test_a_whole_schedule_has_a_fingerprint_that_sees_every_number() -> None:
 def test_what_is_no_value_of_the_domain_has_no_json_form() -> None:
     with pytest.raises(TypeError, match="cannot convert object to JSON"):
         as_json([object()])
+
+
+@dataclass(frozen=True)
+class Rules:
+    size: int = 1
+    limit: int = field(default=0, metadata=ADDED_LATER)
+
+
+def test_a_field_that_was_added_later_is_left_out_at_its_default_only() -> None:
+    assert as_json(Rules()) == {"size": 1}
+    assert as_json(Rules(limit=2)) == {"size": 1, "limit": 2}

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from sn37.domain.schedule.competition import BaseModelRef, Competition, Freshness, Source
+from sn37.domain.schedule.competition import (
+    MOST_NEW_TOKENS,
+    BaseModelRef,
+    Competition,
+    Freshness,
+    Source,
+)
 from sn37.domain.schedule.methods import Method
 from sn37.testing.builders import a_competition, a_source, a_task
 
@@ -151,3 +157,53 @@ def test_a_base_model_is_pinned_and_its_limits_are_sensible(
 ) -> None:
     with pytest.raises(ValueError, match=why):
         replace(BASE, **change)
+
+
+INSTRUCTIONS = a_task("rules", method=Method.INSTRUCTION_RULES, max_new_tokens=8)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"max_new_tokens": None}, "task rules: instruction_rules needs max_new_tokens"),
+        ({"max_new_tokens": 0}, "needs max_new_tokens, the tokens of the longest answer, from 1"),
+        ({"max_new_tokens": MOST_NEW_TOKENS + 1}, f"from 1 to {MOST_NEW_TOKENS}"),
+        ({"method": Method.TEXT_LOSS}, "max_new_tokens is for generated answers, and text_loss"),
+        ({"num_samples": 33}, "num_samples 33 must be even, because questions come in pairs"),
+    ],
+)
+def test_a_task_of_generated_answers_has_a_budget_and_whole_pairs(
+    change: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        replace(INSTRUCTIONS, **change)
+
+
+def test_t14_stop_texts_and_budgets_belong_to_the_competition() -> None:
+    rules = replace(a_competition(tasks=(INSTRUCTIONS,)), stop=("\n\nUser:",))
+    assert (rules.stop, rules.tasks[0].max_new_tokens) == (("\n\nUser:",), 8)
+
+
+@pytest.mark.parametrize(
+    ("stop", "why"),
+    [
+        (("",), "a stop text has 1 to 100 characters, not 0"),
+        (("x" * 101,), "a stop text has 1 to 100 characters, not 101"),
+        (tuple(map(str, range(17))), "17 stop texts, at most 16 are allowed"),
+    ],
+)
+def test_a_stop_text_that_cannot_be_meant_is_refused(stop: tuple[str, ...], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        replace(a_competition(tasks=(INSTRUCTIONS,)), stop=stop)
+
+
+def test_stop_texts_without_generated_answers_are_refused() -> None:
+    with pytest.raises(ValueError, match="stop is for generated answers, and no task has them"):
+        replace(a_competition(), stop=("x",))
+
+
+def test_an_answer_that_leaves_no_room_for_its_prompt_is_refused() -> None:
+    most = a_competition().constraints.max_tokens
+    tasks = (replace(INSTRUCTIONS, max_new_tokens=most),)
+    with pytest.raises(ValueError, match=f"max_new_tokens {most} leaves no room for a prompt"):
+        a_competition(tasks=tasks)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sn37.app.schedule.load import load_schedule
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Sample
-from sn37.domain.ids import Block, Digest
+from sn37.domain.ids import Block, Digest, TaskName
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.methods import Method
 from sn37.domain.scoring.deadlines import (
@@ -24,7 +24,7 @@ from sn37.domain.scoring.deadlines import (
 )
 from sn37.domain.scoring.jobs import ScoringJob
 from sn37.domain.submission.models import ModelArtifact
-from sn37.testing.builders import a_batch, a_job, a_sample, an_artifact
+from sn37.testing.builders import a_batch, a_job, a_sample, an_artifact, some_constraints
 
 FINNEY = load_schedule("finney", known_sources=None).schedule
 
@@ -57,6 +57,22 @@ def a_round_of(rules: Competition, size_bytes: int, *, words: int = 300) -> Scor
         ),
         timeout_s=rules.timeout_s,
     )
+
+
+def test_questions_have_time_for_their_options_and_texts_for_their_response() -> None:
+    options = tuple(f"{n}" * 40_000 for n in range(5))
+    samples = tuple(
+        a_sample(f"row-{n}", prompt="word " * 50, reference=options[0], choices=options)
+        for n in range(32)
+    )
+
+    def checking_s(method: Method) -> float:
+        batch = TaskBatch(task=TaskName("quiz"), method=method, samples=samples)
+        return deadlines_of(a_job(batches=(batch,), timeout_s=900.0)).checking_s
+
+    most = 32 * some_constraints().max_tokens  # bytes that are tokenised for a window
+    seconds = checking_s(Method.CHOICE_TEXT) - checking_s(Method.REFERENCE_LOSS)
+    assert seconds == pytest.approx(32 * 4 * min(40_000, most) / ENCODING_BYTES_PER_S)
 
 
 def test_t59_no_stage_of_finneys_first_competition_takes_a_minute() -> None:

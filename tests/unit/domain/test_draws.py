@@ -22,6 +22,7 @@ from sn37.domain.data.sampling import (
     collect_window,
     draw,
     draw_with_reserve,
+    first_by_rank,
     least_rows,
     manifest,
     manifest_digest,
@@ -235,6 +236,13 @@ def test_rows_are_taken_in_the_order_of_their_rank() -> None:
     pool = [a_sample(f"row-{n}") for n in range(50)]
     ranked = sorted(pool, key=lambda s: rank(s, task=TASK, seed=SEED))
     assert drawn(pool, 10, 1.0) == tuple(ranked[:10])
+
+
+def test_as_many_rows_as_there_are_may_be_taken_of_any_signer() -> None:
+    pool = Pool(tuple(a_sample(f"row-{n}", signer="alice") for n in range(50)))
+    ranked = tuple(sorted(pool.samples, key=lambda s: rank(s, task=TASK, seed=SEED)))
+    assert first_by_rank(pool, 10, task=TASK, seed=SEED) == ranked[:10]
+    assert first_by_rank(pool, 99, task=TASK, seed=SEED) == ranked
 
 
 def test_an_edited_row_is_another_row() -> None:

@@ -35,8 +35,13 @@ def task(
     return replace(a_task(name, weight=weight, num_samples=num, method=method), level=level)
 
 
-def questions_and_text(*, level: float | None = 2.5, end: float = 0.01) -> Competition:
-    choice = task("choice", 0.65, 300, 0.4, method=Method.MULTIPLE_CHOICE)
+def questions_and_text(
+    *,
+    level: float | None = 2.5,
+    end: float = 0.01,
+    method: Method = Method.INSTRUCTION_RULES,
+) -> Competition:
+    choice = task("choice", 0.65, 300, 0.4, method=method)
     text = task("text", 0.35, 200, level, method=Method.TEXT_LOSS)
     return a_competition(tasks=(choice, text), epsilon=FixedEpsilon(end))
 
@@ -45,6 +50,15 @@ def test_a_gain_in_a_task_is_its_weight_of_the_score() -> None:
     choice, text = leverages(questions_and_text(), 0.1)
     assert (choice.relative_gain, text.relative_gain) == pytest.approx((0.065, 0.035))
     assert (choice.rounds, text.rounds) == (8, 16)
+
+
+@pytest.mark.parametrize("method", [Method.MULTIPLE_CHOICE, Method.CHOICE_TEXT])
+def test_likelihoods_decide_in_fewer_rounds_than_answers_that_are_right_or_wrong(
+    method: Method,
+) -> None:
+    choice, text = leverages(questions_and_text(method=method), 0.1)
+    assert (choice.relative_gain, text.relative_gain) == pytest.approx((0.065, 0.035))
+    assert (choice.rounds, text.rounds) == (2, 5)
 
 
 def test_a_gain_below_the_margin_never_takes_the_crown() -> None:
@@ -78,7 +92,7 @@ def test_a_task_whose_gain_can_never_decide_is_named() -> None:
 
 def test_a_task_that_noise_of_others_drowns_is_named_with_its_rounds() -> None:
     text = task("text", 0.02, 32, 2.0)
-    choice = task("choice", 0.98, 64, 0.5, method=Method.MULTIPLE_CHOICE)
+    choice = task("choice", 0.98, 64, 0.5, method=Method.INSTRUCTION_RULES)
     competition = a_competition(tasks=(text, choice), epsilon=FixedEpsilon(0.005))
     (found,) = undecided(competition)
     assert found.task == text

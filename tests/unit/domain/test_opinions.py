@@ -58,7 +58,23 @@ def test_the_second_job_has_the_chosen_samples_and_nothing_else_changes() -> Non
     assert second.implementation is Implementation.PLAIN
     (batch,) = second.batches
     assert (batch.task, batch.samples) == ("b", (samples[3], samples[30]))
-    assert replace(second, batches=job.batches, implementation=Implementation.OURS) == job
+    first = replace(second, batches=job.batches, implementation=Implementation.OURS)
+    assert replace(first, question_key=None) == job
+
+
+@pytest.mark.parametrize(
+    ("pairs", "view"),
+    [
+        ([(0.006, 0.009)] * 8, View.AGREES),
+        ([(0.006, 0.036)] + [(0.5, 0.5)] * 7, View.AGREES),
+        ([(0.006, 0.0365)] + [(0.5, 0.5)] * 7, View.DIFFERS),
+        ([(1.0, 1.006)] * 8, View.DIFFERS),
+    ],
+)
+def test_losses_of_questions_are_not_compared_relative_to_a_mean_that_may_be_near_zero(
+    pairs: list[tuple[float, float]], view: View
+) -> None:
+    assert judge(ALICE, held(*pairs), {}, choices={TEXT}).view is view
 
 
 def test_losses_are_compared_sample_by_sample() -> None:
@@ -141,3 +157,27 @@ def test_how_a_host_is_closed_off_changes_no_number() -> None:
     assert is_of_same_kind(one, one | {"sandbox": "full"})
     assert not is_of_same_kind(one, one | {"torch": "3"})
     assert not is_of_same_kind(one, {})
+
+
+@pytest.mark.parametrize(
+    ("pairs", "view"),
+    [
+        ([(0.0, 1.0)] * 3, View.AGREES),  # too few to say anything
+        ([(0.0, 1.0)] * 4, View.DIFFERS),
+        ([(0.25, 0.75)] * 8, View.AGREES),
+        ([(0.2, 0.75)] * 8, View.DIFFERS),
+        ([(1.0, 0.0)] * 8, View.AGREES),  # nobody gains by it
+        ([(0.0, 1.0), (1.0, 0.0)] * 4, View.AGREES),  # as on a GPU
+    ],
+)
+def test_t50_generated_answers_are_compared_by_the_mean_gain_alone(
+    pairs: list[tuple[float, float]], view: View
+) -> None:
+    opinion = judge(ALICE, held(*pairs), {}, choices={TEXT}, generated={TEXT})
+    assert opinion.view is view
+    assert (view is View.DIFFERS) == ("by the second implementation" in opinion.detail)
+
+
+def test_t50_a_forged_text_task_does_not_hide_behind_answers() -> None:
+    forged = judge(ALICE, held(*[(0.0, 2.0)] * 8), {}, generated={TaskName("rules")})
+    assert forged.view is View.DIFFERS

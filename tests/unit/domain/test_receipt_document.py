@@ -9,6 +9,7 @@ from dataclasses import replace
 from sn37.domain.canonical import canonical_digest, canonical_json
 from sn37.domain.ids import Digest, Hotkey, TaskName
 from sn37.domain.records.receipt import Receipt
+from sn37.domain.scoring.answer_signals import AnswerSignals
 from sn37.testing.builders import a_commitment, a_round_key, hex_digest
 
 TEXT = TaskName("text")
@@ -55,6 +56,23 @@ def test_a_receipt_that_knows_who_signed_its_samples_is_of_version_2() -> None:
         "version": 2,
         "signers": {"hotkeys": ["val-b"], "samples": {"text": [0, None, 0]}},
     }
+
+
+def test_a_receipt_with_questions_says_how_many_were_answered_rightly() -> None:
+    checked = replace(RECEIPT, signers={TEXT: (None, None)}, controls=())
+    answered = replace(checked, num_right={TEXT: (2,)})
+    assert checked.version == 3
+    assert answered.document() == checked.document() | {"version": 4, "num_right": {"text": [2]}}
+
+
+def test_a_receipt_with_generated_answers_has_their_counts_and_no_texts() -> None:
+    checked = replace(RECEIPT, signers={TEXT: (None, None)}, controls=())
+    signals = AnswerSignals(
+        num_answers=2, empty=1, repetitive=0, canned=1, near_ties=7, example="an answer"
+    )
+    answered = replace(checked, answers={TEXT: (signals,)})
+    added = {"version": 4, "answers": {"text": [[1, 0, 1, 7]]}}
+    assert answered.document() == checked.document() | added
 
 
 def test_the_digest_is_of_the_canonical_document() -> None:

@@ -58,3 +58,13 @@ def test_a_block_has_one_loss_per_sample() -> None:
     assert BlockLosses(block=block, losses=(1.0, 2.0), tokens=9, seconds=0.1).block == block
     with pytest.raises(ValueError, match="3 losses for"):
         BlockLosses(block=block, losses=(1.0, 2.0, 3.0), tokens=9, seconds=0.1)
+
+
+@pytest.mark.parametrize("num", [-1, 3])
+def test_a_block_has_no_more_right_answers_than_questions(num: int) -> None:
+    block = SampleBlock(TaskName("text"), 14, 16)
+    with pytest.raises(ValueError, match=f"{num} right answers in"):
+        BlockLosses(block=block, losses=(1.0, 2.0), tokens=9, seconds=0.1, num_right=num)
+    for right in (None, 0, 2):
+        held = BlockLosses(block=block, losses=(1.0, 2.0), tokens=9, seconds=0.1, num_right=right)
+        assert held.num_right == right

@@ -15,9 +15,11 @@ from sn37.domain.ids import TaskName
 from sn37.domain.round.evidence import is_finite, weigh
 from sn37.domain.schedule.competition import Competition, TokenizerRef
 from sn37.domain.schedule.methods import LossUnit, Method
+from sn37.domain.scoring.choices import loss_of_share
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.scoring.worst_loss import (
     WORST_BITS_PER_BYTE,
+    WORST_GUESS,
     WORST_NATS_PER_TOKEN,
     WORST_SHARE,
     are_too_many,
@@ -64,15 +66,21 @@ def test_t48_nan_costs_more_than_every_finite_loss(loss: float) -> None:
 def test_t48_the_worst_loss_is_beyond_what_a_model_without_knowledge_has() -> None:
     assert 1.5 * math.log(1 << 20) < WORST_NATS_PER_TOKEN
     assert WORST_BITS_PER_BYTE == 2 * 8
-    assert worst_loss(Method.MULTIPLE_CHOICE, prescribed=True) == WORST_SHARE > 1
+    assert worst_loss(Method.INSTRUCTION_RULES, prescribed=True) == WORST_SHARE > 1
+    assert worst_loss(Method.MULTIPLE_CHOICE, prescribed=True) == WORST_GUESS > loss_of_share(0, 2)
 
 
 @pytest.mark.parametrize("method", Method)
 def test_t48_a_method_s_worst_loss_is_that_of_its_unit(method: Method) -> None:
     worst = [worst_loss(method, prescribed=prescribed) for prescribed in (True, False)]
-    is_text = method.traits.unit is LossUnit.TEXT
-    expected = [WORST_NATS_PER_TOKEN, WORST_BITS_PER_BYTE] if is_text else [WORST_SHARE] * 2
-    assert worst == expected
+    assert (
+        worst
+        == {
+            LossUnit.TEXT: [WORST_NATS_PER_TOKEN, WORST_BITS_PER_BYTE],
+            LossUnit.GUESS: [WORST_GUESS] * 2,
+            LossUnit.SHARE: [WORST_SHARE] * 2,
+        }[method.traits.unit]
+    )
 
 
 def test_t48_one_lost_sample_in_twenty_convicts_nobody_and_one_more_does() -> None:

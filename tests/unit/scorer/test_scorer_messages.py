@@ -25,6 +25,7 @@ from sn37.adapters.scoring.messages import (
     Refused,
     Reply,
     Scored,
+    Weighed,
     WorkOrder,
     decode_reply,
     frame,
@@ -62,8 +63,8 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=6,
 )
-FIELDS = ("type", "losses", "tokens", "controls", "reason", "detail", "environment")
-TYPES = ("scored", "ready", "refused", "failed", "memory")
+FIELDS = ("type", "nats", "losses", "tokens", "controls", "reason", "detail", "environment")
+TYPES = ("scored", "weighed", "ready", "refused", "failed", "memory")
 NUMBERS = MEASURED | st.integers() | st.sampled_from(("nan", "inf", "-inf")) | ANYTHING
 
 
@@ -78,6 +79,16 @@ def test_losses_arrive_bit_for_bit(losses: list[float], tokens: int, controls: l
     assert found.tokens == tokens
     assert [repr(x) for x in found.controls] == [repr(x) for x in controls]
     assert [repr(x) for x in found.losses] == [repr(x) for x in losses]
+    assert len(sent) < MAX_REPLY_BYTES
+
+
+@given(st.lists(st.lists(MEASURED, max_size=26), max_size=16), st.integers(0, MAX_TOKENS))
+def test_losses_of_answers_arrive_bit_for_bit(nats: list[list[float]], tokens: int) -> None:
+    sent = Weighed(tuple(map(tuple, nats)), tokens).encode()
+    found = decode_reply(body(sent))
+    assert isinstance(found, Weighed)
+    assert found.tokens == tokens
+    assert [list(map(repr, held)) for held in found.nats] == [list(map(repr, x)) for x in nats]
     assert len(sent) < MAX_REPLY_BYTES
 
 
@@ -106,6 +117,14 @@ def test_a_worker_can_only_blame_its_model() -> None:
         {},
         {"type": "scored", "losses": [1.0]},
         {"type": "scored", "losses": [1.0], "tokens": True, "controls": []},
+        {"type": "weighed", "nats": [[1.0]]},
+        {"type": "weighed", "nats": [1.0], "tokens": 1},
+        {"type": "weighed", "nats": [[1.0]], "tokens": True},
+        {"type": "weighed", "nats": [[1.0]], "tokens": 2**53},
+        {"type": "weighed", "nats": [[1]], "tokens": 1},
+        {"type": "weighed", "nats": [[-1.0]], "tokens": 1},
+        {"type": "weighed", "nats": [[0.1]], "tokens": 1},
+        {"type": "weighed", "nats": [[1.0]], "tokens": 1, "right": 0},
         {"type": "scored", "losses": [1.0], "tokens": -1, "controls": []},
         {"type": "scored", "losses": [1.0], "tokens": 2**53, "controls": []},
         {"type": "scored", "losses": [1.0], "tokens": 10**22, "controls": []},
@@ -216,6 +235,9 @@ def test_an_order_arrives_as_sent() -> None:
         memory_bytes=7,
         seed="5" * 64,
         skip_blocks=3,
-        blocks=(BlockOrder(method=Method.TEXT_LOSS, pairs=(("", "é🙂\0"),)),),
+        blocks=(
+            BlockOrder(method=Method.TEXT_LOSS, pairs=(("", "é🙂\0"),)),
+            BlockOrder(method=Method.CHOICE_TEXT, questions=(("which?", ("a", "é🙂")),)),
+        ),
     )
     assert WorkOrder.decode(body(order.encode())) == order

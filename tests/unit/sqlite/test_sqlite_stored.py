@@ -128,7 +128,14 @@ samples = st.builds(
 )
 block_refs = st.builds(BlockRef, blocks, texts)
 round_keys = st.builds(RoundKey, numbers.map(CompetitionId), blocks)
-task_scores = st.builds(TaskScore, task=tasks, raw=floats, normalized=floats, weighted=floats)
+task_scores = st.builds(
+    TaskScore,
+    task=tasks,
+    raw=floats,
+    normalized=floats,
+    weighted=floats,
+    accuracy=st.none() | floats,
+)
 entry_results = st.builds(
     EntryResult,
     key=keys,

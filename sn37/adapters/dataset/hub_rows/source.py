@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,14 +16,15 @@ from sn37.adapters.dataset.hub_rows.parameters import (
     HubRowsParameters,
     Synthetic1Parameters,
 )
-from sn37.dataset_plugin import checked
+from sn37.dataset_plugin import checked, described
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Seed
 from sn37.domain.schedule.competition import Freshness, ParameterValue
-from sn37.ports.dataset import Pin
+from sn37.domain.schedule.methods import Method
+from sn37.ports.dataset import Description, Pin
 
 if TYPE_CHECKING:
-    from sn37.ports.dataset import DatasetPlugin, Pinnable, StaticDataset
+    from sn37.ports.dataset import DatasetPlugin, Described, Pinnable, StaticDataset
 
 TIMEOUT_S = 280.0  # of a draw; ``Sources`` allows 300 s
 PIN_TIMEOUT_S = 3600.0  # thousands of footers
@@ -77,6 +78,7 @@ class HubRowsPlugin:
 
     name: str  # of the entry point
     parameters: type[HubRowsParameters]
+    method: Method = Method.REFERENCE_LOSS
 
     @property
     def freshness(self) -> Freshness:
@@ -85,6 +87,11 @@ class HubRowsPlugin:
     def open(self, parameters: Mapping[str, ParameterValue]) -> HubRows:
         """See the port."""
         return HubRows(checked(self.name, self.parameters, parameters))
+
+    def describe(self) -> Description:
+        """See ``Described`` of the port."""
+        found = described(self.parameters, self.method)
+        return replace(found, packages=("huggingface_hub", "pyarrow"), install="sn37[data]")
 
     async def pin(self, parameters: Mapping[str, ParameterValue]) -> Pin:
         """See the port. The manifest is kept, so the next draw does not make it again."""
@@ -112,7 +119,7 @@ def build() -> DatasetPlugin:
 
 
 def build_fineweb() -> DatasetPlugin:
-    return HubRowsPlugin(name="fineweb", parameters=FinewebParameters)
+    return HubRowsPlugin(name="fineweb", parameters=FinewebParameters, method=Method.TEXT_LOSS)
 
 
 def build_synthetic_1() -> DatasetPlugin:
@@ -126,4 +133,4 @@ def build_codeforces() -> DatasetPlugin:
 if TYPE_CHECKING:
 
     def _conforms(source: HubRows, plugin: HubRowsPlugin) -> None:
-        _: tuple[StaticDataset, Pinnable] = (source, plugin)
+        _: tuple[StaticDataset, Pinnable, Described] = (source, plugin, plugin)

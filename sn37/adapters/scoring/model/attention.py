@@ -3,8 +3,9 @@
 transformers would build a T x T mask for a packed row and compute all of it. In some paths it
 adds the smallest float to a score, but a visible key's score may be lower still. Here the row is
 cut at the samples' bounds, and each piece goes through torch's fused attention with its causal
-flag, which skips the upper triangle. Additions of some architectures are computed here: a sliding
-window shorter than the piece, and the soft cap of Gemma 2, which no fused kernel offers.
+flag, which skips the upper triangle. A piece may see another one before it (``packing``).
+Additions of some architectures are computed here: a sliding window shorter than the piece, and the
+soft cap of Gemma 2, which no fused kernel offers.
 
 Pieces are padded with zeros to a multiple of ``precision.ROW_STEP``: the last bits of a kernel's
 sums depend on the piece's length, which would tell a model how many tokens follow.
@@ -28,7 +29,9 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
+from sn37.adapters.scoring.model.cache import KeyValueCache
 from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.packing import Piece
 from sn37.adapters.scoring.model.precision import ROW_STEP, multiply
 from sn37.domain.reasons import Reason
 
@@ -55,7 +58,10 @@ Bounds = Sequence[tuple[int, int]]
 
 
 class PackedAttention:
-    """The attention of one model; ``bounds`` are those of the next row.
+    """The attention of one model; ``pieces`` are those of the next row.
+
+    Rows of generated sequences have a ``cache`` and no bounds. ``shapes`` has the number of
+    key/value heads of each layer and their width, known after a row.
 
     With ``careful``, a token whose key or value is not finite has no effect before its own place,
     and turns all places that see it into NaN.
@@ -67,8 +73,10 @@ class PackedAttention:
     """
 
     def __init__(self, products: torch.dtype, layers: Sequence[nn.Module]) -> None:
-        self.bounds: Bounds = ()
+        self.pieces: Sequence[Piece] = ()
         self.careful = False
+        self.cache: KeyValueCache | None = None
+        self.shapes: list[tuple[int, int]] = [(0, 0)] * len(layers)
         self._products = products
         self._layers = [id(layer) for layer in layers]
         self._ran: list[int] = []
@@ -104,11 +112,21 @@ class PackedAttention:
         """Implement transformers' attention interface: (1, T, H, D), and no attention weights."""
         self._ran.append(id(module))
         whole = [x.to(self._products) for x in (query_1HTD, key_1GTD, value_1GTD)]
+        if id(module) not in self._layers:
+            raise ModelFault(Reason.UNSOUND, "attention outside the model's layers")
+        layer = self._layers.index(id(module))
+        self.shapes[layer] = (key_1GTD.shape[1], key_1GTD.shape[3])
+        if self.cache is not None:
+            found_1THD = self.cache.attend(
+                layer, *whole, scaling=scaling, window=sliding_window, softcap=softcap
+            )
+            return found_1THD, None
         output_1THD = torch.empty_like(whole[0].transpose(1, 2))
-        for start, stop in self.bounds:
-            missing = (start - stop) % ROW_STEP
-            query, key, value = (pad(x[:, :, start:stop], (0, 0, 0, missing)) for x in whole)
-            window = sliding_window if (sliding_window or 0) < stop - start else None
+        for part in self.pieces:
+            num_seen, num_new = part.seen_stop - part.seen_start, part.stop - part.start
+            missing = -(num_seen + num_new) % ROW_STEP
+            query, key, value = (pad(_joined(x, part), (0, 0, 0, missing)) for x in whole)
+            window = sliding_window if (sliding_window or 0) < num_seen + num_new else None
             broken = None
             if self.careful:
                 key, value, broken = _without_broken(key, value, window)
@@ -118,12 +136,25 @@ class PackedAttention:
                 piece = _capped(query, key, value, scaling, window, softcap)
             if broken is not None:
                 piece.masked_fill_(broken, torch.nan)
-            output_1THD[:, start:stop] = piece.transpose(1, 2)[:, : stop - start]
+            new_1LHD = piece.transpose(1, 2)[:, num_seen : num_seen + num_new]
+            output_1THD[:, part.start : part.stop] = new_1LHD
         return output_1THD, None
 
 
+def _joined(x: Tensor, piece: Piece) -> Tensor:
+    """Return the rows of a piece after those that it sees.
+
+    Their attention is computed once more, so that a piece has the bits that it would have with
+    them in a row of its own.
+    """
+    new = x[:, :, piece.start : piece.stop]
+    if piece.seen_start == piece.seen_stop:
+        return new
+    return torch.cat((x[:, :, piece.seen_start : piece.seen_stop], new), dim=2)
+
+
 def no_mask(*_: object, **__: object) -> None:
-    """Return no mask: ``bounds`` has the row's structure already."""
+    """Return no mask: ``pieces`` has the row's structure already."""
 
 
 def fused(

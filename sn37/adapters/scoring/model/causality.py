@@ -54,19 +54,21 @@ class Probe:
         row: The beginning of one sample, the probed sample, the beginning of another.
         ids: Other tokens for the row: all differ except the sample's own before the cut.
         number: The sample's index in its block.
+        first: The first of its tokens that is scored.
         cut: The first of the sample's tokens that differs; it is a scored one.
     """
 
     row: Pack
     ids: tuple[int, ...]
     number: int
+    first: int
     cut: int
 
     @property
     def num_compared(self) -> int:
         """Number of losses that must not change. The last is that of the token at the cut itself,
         whose position predicts it without having seen it."""
-        return self.cut - self.row.samples[1].first + 1
+        return self.cut - self.first + 1
 
 
 class Probes:
@@ -108,7 +110,7 @@ class Probes:
         raise ModelFault(
             Reason.UNSOUND,
             f"sample {probe.number} of block {block}: with other tokens from {probe.cut} on, the "
-            f"loss of token {probe.row.samples[1].first + at} changed "
+            f"loss of token {probe.first + at} changed "
             f"from {float(first[at]):.6g} to {float(changed[at]):.6g}",
         )
 
@@ -137,7 +139,7 @@ def draw(samples: Sequence[Encoded], *, seed: str, block: int, vocabulary: int) 
     start = row.bounds[1][0]
     ids = _others(row.ids, f"{seed}|{block}|tokens", vocabulary)
     ids[start : start + cut] = probed.ids[:cut]
-    return Probe(row=row, ids=tuple(ids), number=number, cut=cut)
+    return Probe(row=row, ids=tuple(ids), number=number, first=probed.first, cut=cut)
 
 
 def _sample(

@@ -75,6 +75,26 @@ class Encoded:
     def num_scored(self) -> int:
         return len(self.ids) - self.first
 
+    @property
+    def positions(self) -> Sequence[int]:
+        """Position of each token."""
+        return range(len(self.ids))
+
+    @property
+    def before_scored(self) -> Sequence[int]:
+        """Places whose next token is scored."""
+        return range(self.first - 1, len(self.ids) - 1)
+
+    @property
+    def targets(self) -> Sequence[int]:
+        """The token that is scored at each of these places."""
+        return self.ids[self.first :]
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Number of scored tokens, as in ``Branches``."""
+        return (self.num_scored,)
+
 
 class Encoder:
     """Tokenises under one competition's rules."""
@@ -123,15 +143,33 @@ class Encoder:
 
     def pair(self, shape: Shape, prompt: str, response: str) -> Encoded:
         """Encode a sample of reference loss."""
-        try:
-            context = self._tokenizer.context(shape, _sound(prompt[-self._most_characters :]))
-        except CannotTokenize:
-            context = []  # the model pays by a worse prediction
-        return self._encode(context, _sound(response))
+        return self._encode(*self._context(shape, prompt), _sound(response))
+
+    def answers(self, shape: Shape, prompt: str, answers: Sequence[str]) -> tuple[Encoded, ...]:
+        """Encode each answer to a prompt like a response, with the same context for all of them.
+
+        The context leaves room for the longest.
+        """
+        context, has_bos = self._context(shape, prompt)
+        texts = [_sound(answer) for answer in answers]
+        context = _window(context, self._reach - max(map(self._room, texts)), has_bos)
+        return tuple(self._encode(context, has_bos, text) for text in texts)
+
+    def prompt(
+        self, shape: Shape, prompt: str, *, max_new_tokens: int
+    ) -> tuple[tuple[int, ...], int]:
+        """Return the tokens before an answer, and the most tokens that the answer may have.
+
+        Both share the window, and the prompt loses tokens as before a response. An answer is
+        shorter if the model has too few positions. Without any token there is no answer.
+        """
+        budget = min(max_new_tokens, self._reach - 1)
+        context, has_bos = self._context(shape, prompt)
+        return tuple(_window(context, self._reach - budget, has_bos)), budget
 
     def text(self, text: str) -> Encoded:
         """Encode a sample of text loss."""
-        return self._encode([], _sound(text))
+        return self._encode(*self._with_bos([]), _sound(text))
 
     def decoded(self, ids: Sequence[int]) -> str:
         """Return the tokenizer's text for some ids; empty if it fails."""
@@ -150,15 +188,47 @@ class Encoder:
         written = BITS_PER_BYTE * encoded.unscored_bytes
         return (nats / math.log(2) + written + encoded.extra) / encoded.num_bytes
 
-    def _encode(self, context: list[int], target: str) -> Encoded:
-        context = [number for number in context if number < self._vocabulary]
+    def whole_nats(self, encoded: Encoded, nats: float) -> float:
+        """Return -log p of a whole target from the sum over its scored tokens.
+
+        It includes all that ``loss`` charges, and is not divided by a length.
+        """
+        if self._prescribed:
+            return nats + encoded.extra
+        return nats + (BITS_PER_BYTE * encoded.unscored_bytes + encoded.extra) * math.log(2)
+
+    def _context(self, shape: Shape, prompt: str) -> tuple[list[int], bool]:
+        """Return the tokens before a response, and whether they begin with BOS."""
+        try:
+            context = self._tokenizer.context(shape, _sound(prompt[-self._most_characters :]))
+        except CannotTokenize:
+            context = []  # the model pays by a worse prediction
+        return self._with_bos([number for number in context if number < self._vocabulary])
+
+    def _with_bos(self, context: list[int]) -> tuple[list[int], bool]:
         bos = self._tokenizer.bos
-        has_bos = bos is not None and bos < self._vocabulary
-        if bos is not None and has_bos and context[:1] != [bos]:
-            context = [bos, *context]
+        if bos is None or bos >= self._vocabulary:
+            return context, False
+        return context if context[:1] == [bos] else [bos, *context], True
+
+    def _encode(self, context: list[int], has_bos: bool, target: str) -> Encoded:
         if self._prescribed:
             return self._encode_prescribed(context, target, has_bos=has_bos)
         return self._encode_own(context, composed(target), has_bos=has_bos)
+
+    def _room(self, text: str) -> int:
+        """Return the number of tokens that a context leaves for a target, see the module."""
+        if not self._prescribed:
+            return self._reserved(composed(text).encode())
+        try:
+            return len(self._tokenizer.text(text[: self._most_characters]))
+        except CannotTokenize:
+            return 0
+
+    def _reserved(self, body: bytes) -> int:
+        # By bytes, which are independent of the tokenizer: if it counted tokens, the length of the
+        # context would tell the model something that its tokenizer has made up.
+        return min(self._reach - 1, (len(body) + 1) // 2)
 
     def _encode_prescribed(self, context: list[int], text: str, *, has_bos: bool) -> Encoded:
         num_bytes = len(text.encode())
@@ -191,10 +261,7 @@ class Encoder:
 
     def _encode_own(self, context: list[int], text: str, *, has_bos: bool) -> Encoded:
         body = text.encode()
-        # By bytes, which are independent of the tokenizer: if it counted tokens, the length of the
-        # context would tell the model something that its tokenizer has made up.
-        reserved = min(self._reach - 1, (len(body) + 1) // 2)
-        context = _window(context, self._reach - reserved, has_bos)
+        context = _window(context, self._reach - self._reserved(body), has_bos)
         try:
             target = self._tokenizer.text(text[: self._most_characters])
         except CannotTokenize as error:

@@ -60,6 +60,10 @@ class Head(Protocol):
         """
         ...
 
+    def logits(self, hidden_PD: Tensor) -> Tensor:
+        """Return the logits of all tokens, P x V, float32: for few positions."""
+        ...
+
 
 def head_of(model: PreTrainedModel, products: torch.dtype) -> Head:
     """Return the head for the architecture of ``model``."""
@@ -157,6 +161,18 @@ class TiledHead:
         nats_P, vocabulary_RV = total.nats()
         return nats_P[: len(targets)], vocabulary_RV
 
+    def logits(self, hidden_PD: Tensor) -> Tensor:
+        """See :meth:`Head.logits`."""
+        input_PD, targets_P = _padded(hidden_PD, [0] * len(hidden_PD))
+        if self._products is torch.float16:
+            input_PD = precision.to_half(input_PD, 1 / self._scale)
+        vocabulary, width = self._weight_VD.shape[0], self._width(len(targets_P))
+        tiles = [
+            self._tile(input_PD, first, first + width).clone()
+            for first in range(0, vocabulary, width)
+        ]
+        return torch.cat(tiles, dim=1)[: len(hidden_PD)]
+
     def _width(self, num_rows: int) -> int:
         """Return the number of tokens of a tile."""
         width = max(MIN_TILE, self._max_elements // num_rows // self._step * self._step)
@@ -231,6 +247,14 @@ class ForwardHead:
             pieces.append(total.nats())
         nats_P, vocabulary_RV = (torch.cat(parts) for parts in zip(*pieces, strict=True))
         return nats_P[: len(targets)], vocabulary_RV
+
+    def logits(self, hidden_PD: Tensor) -> Tensor:
+        """See :meth:`Head.logits`."""
+        input_PD, targets_P = _padded(hidden_PD, [0] * len(hidden_PD))
+        self._given.hidden_1PD = input_PD.unsqueeze(0)
+        ids_1P = torch.zeros_like(targets_P).unsqueeze(0)
+        logits_PV: Tensor = self._model(input_ids=ids_1P, use_cache=False).logits.squeeze(0)
+        return logits_PV.float()[: len(hidden_PD)]
 
 
 def _padded(hidden_PD: Tensor, targets: Sequence[int]) -> tuple[Tensor, Tensor]:

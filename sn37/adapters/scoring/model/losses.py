@@ -21,7 +21,7 @@ from sn37.adapters.scoring.model import precision, soundness
 from sn37.adapters.scoring.model.encoding import Encoded
 from sn37.adapters.scoring.model.head import head_of
 from sn37.adapters.scoring.model.packed_bodies import PackedBody
-from sn37.adapters.scoring.model.packing import Pack, packs
+from sn37.adapters.scoring.model.packing import Branches, Pack, Row, packs
 
 # Tokens of a pack. A GPU needs thousands to be busy; on a CPU more gain nothing, and cost
 # memory and cache.
@@ -29,7 +29,11 @@ PACK_TOKENS = {"cpu": 2048, "cuda": 8192}
 
 
 class LossModel:
-    """A causal language model, split into its body and its head."""
+    """A causal language model, split into its body and its head.
+
+    Attributes:
+        products: Type to which inputs of products are rounded.
+    """
 
     def __init__(
         self,
@@ -47,13 +51,14 @@ class LossModel:
         Raises:
             ModelFault: As in ``PackedBody``.
         """
-        self._device = model.device
-        self._pack_tokens = pack_tokens or PACK_TOKENS[self._device.type]
-        products = products or precision.product_dtype(model.dtype, self._device)
-        self._body = PackedBody(model, products)
+        self.device = model.device
+        self._pack_tokens = pack_tokens or PACK_TOKENS[self.device.type]
+        products = products or precision.product_dtype(model.dtype, self.device)
+        self.products = products
+        self.body = PackedBody(model, products)
         if products is not model.dtype:
             precision.prepare(model, products)
-        self._head = head_of(model, products)
+        self.head = head_of(model, products)
 
     @torch.inference_mode()
     def nats(self, samples: Sequence[Encoded]) -> list[float]:
@@ -64,15 +69,32 @@ class LossModel:
         Raises:
             ModelFault: ``unsound``: they are not the losses of a distribution.
         """
-        sums = [0.0] * len(samples)
+        return [sums[0] for sums in self._sums(samples)]
+
+    @torch.inference_mode()
+    def branch_nats(self, contexts: Sequence[Branches]) -> list[list[float]]:
+        """Return the same for each continuation of each context, which is computed once.
+
+        A context whose continuations do not fit in a pack is repeated.
+
+        Raises:
+            ModelFault: As ``nats``.
+        """
+        rows = [list(branches.rows(self._pack_tokens)) for branches in contexts]
+        sums = iter(self._sums([row for parts in rows for row in parts]))
+        return [[nats for _ in parts for nats in next(sums)] for parts in rows]
+
+    def _sums(self, rows: Sequence[Row]) -> list[list[float]]:
+        """Return the sum of -log p over the scored tokens of each part of each row."""
+        sums = [[0.0] * len(row.counts) for row in rows]
         # All packs are queued before the first result is awaited.
-        pending = [(pack, *self._watched(pack)) for pack in packs(samples, self._pack_tokens)]
+        pending = [(pack, *self._watched(pack)) for pack in packs(rows, self._pack_tokens)]
         soundness.check_totals(sums_R for _, _, sums_R in pending)
         for pack, nats_P, _ in pending:
-            counts = [sample.num_scored for sample in pack.samples]
-            parts = torch.split(nats_P.double().cpu(), counts)
-            for number, part in zip(pack.numbers, parts, strict=True):
-                sums[number] = float(part.sum())
+            counts = [count for row in pack.samples for count in row.counts]
+            parts = iter(torch.split(nats_P.double().cpu(), counts))
+            for number, row in zip(pack.numbers, pack.samples, strict=True):
+                sums[number] = [float(next(parts).sum()) for _ in row.counts]
         return sums
 
     @torch.inference_mode()
@@ -86,23 +108,23 @@ class LossModel:
             careful: See ``PackedAttention``.
         """
         hidden_PD = self._hidden(pack, ids, careful=careful)
-        return self._head.nats(hidden_PD, pack.targets)
+        return self.head.nats(hidden_PD, pack.targets)
 
     def _watched(self, pack: Pack) -> tuple[Tensor, Tensor]:
         """Return -log p of each target, and the totals of the watched positions."""
         targets = pack.targets
         rows = soundness.watched(len(targets))
-        nats_P, vocabulary_RV = self._head.watched_nats(self._hidden(pack), targets, rows)
+        nats_P, vocabulary_RV = self.head.watched_nats(self._hidden(pack), targets, rows)
         return nats_P, soundness.totals(nats_P, vocabulary_RV, rows, targets)
 
     def _hidden(
         self, pack: Pack, ids: Sequence[int] | None = None, *, careful: bool = False
     ) -> Tensor:
         """Return the hidden states, P x D, before the scored tokens."""
-        hidden_TD = self._body(
+        hidden_TD = self.body(
             self._indices(pack.ids if ids is None else ids),
             self._indices(pack.positions),
-            pack.bounds,
+            pack.pieces,
             careful=careful,
         )
         return hidden_TD[self._indices(pack.before_scored)]
@@ -110,6 +132,6 @@ class LossModel:
     def _indices(self, values: Sequence[int]) -> Tensor:
         """Return the values on the device; the copy does not block the host."""
         host = torch.tensor(values)
-        if self._device.type == "cpu":
+        if self.device.type == "cpu":
             return host
-        return host.pin_memory().to(self._device, non_blocking=True)
+        return host.pin_memory().to(self.device, non_blocking=True)

@@ -11,6 +11,8 @@ Shapes: H heads, G key/value heads, T tokens of the row, D a head's width, W the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
@@ -19,7 +21,9 @@ from transformers.models.bart.modeling_bart import BartLearnedPositionalEmbeddin
 from transformers.models.falcon.modeling_falcon import FalconAttention, apply_rotary_pos_emb
 
 from sn37.adapters.scoring.model.attention import NAME, PACKED, PackedAttention
+from sn37.adapters.scoring.model.cache import KeyValueCache
 from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.packing import Piece
 from sn37.adapters.scoring.model.precision import ROW_STEP
 from sn37.domain.reasons import Reason
 
@@ -58,13 +62,19 @@ class PackedBody:
             if isinstance(module, BartLearnedPositionalEmbedding):
                 _replace_forward(module, _BartPositions(module, self))
 
+    @property
+    def key_shapes(self) -> Sequence[tuple[int, int]]:
+        """Number of key/value heads of each layer and their width; known after a row."""
+        return self._attention.shapes
+
     def __call__(
         self,
         ids_T: Tensor,
         positions_T: Tensor,
-        bounds: tuple[tuple[int, int], ...],
+        pieces: tuple[Piece, ...],
         *,
         careful: bool = False,
+        cache: KeyValueCache | None = None,
     ) -> Tensor:
         """Return the hidden states (T, W) of a row.
 
@@ -72,8 +82,9 @@ class PackedBody:
         states are removed.
 
         Args:
-            bounds: Begin and end of each sample.
+            pieces: The parts of the row that see each other.
             careful: See ``PackedAttention``.
+            cache: Of generated sequences, whose newest tokens the row has, as announced to it.
 
         Raises:
             ModelFault: ``unsound``: a layer did not run our attention.
@@ -81,11 +92,12 @@ class PackedBody:
         count = len(ids_T)
         missing = -count % ROW_STEP
         if missing:
-            bounds = (*bounds, (count, count + missing))
+            pieces = (*pieces, Piece(count, count + missing))
             ids_T, positions_T = (
                 torch.cat((one, one.new_zeros(missing))) for one in (ids_T, positions_T)
             )
-        self._attention.bounds, self._attention.careful = bounds, careful
+        self._attention.pieces, self._attention.careful = pieces, careful
+        self._attention.cache = cache
         self.positions = positions_T
         output = self._body(
             input_ids=ids_T.unsqueeze(0), position_ids=positions_T.unsqueeze(0), use_cache=False

@@ -10,16 +10,20 @@ competition's rules, as ours do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from torch import Tensor
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from sn37.adapters.scoring.model.encoding import Encoded
 from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.generation import Answer, Prompt
 from sn37.adapters.scoring.model.loading import DTYPES, opened_config
+from sn37.adapters.scoring.model.stopping import Stops
 from sn37.domain.reasons import Reason
+from sn37.domain.scoring.generated_answers import BYTES_PER_TOKEN
 
 
 def load_plainly(
@@ -59,10 +63,40 @@ class PlainModel:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
+        # The model's folder may have budgets, ends and penalties of its own. transformers takes
+        # them for whatever a caller leaves open.
+        model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
 
     def nats(self, samples: Sequence[Encoded]) -> list[float]:
         """Return the sum of -log p over each sample's scored tokens."""
         return [self._nats(sample) if sample.num_scored else 0.0 for sample in samples]
+
+    def answers(
+        self, prompts: Sequence[Prompt], stops: Stops, decode: Callable[[Sequence[int]], str]
+    ) -> list[Answer]:
+        """Return greedy answers by the library's own ``generate``, without counting near-ties."""
+        return [self._answer(prompt, stops, decode) for prompt in prompts]
+
+    @torch.inference_mode()
+    def _answer(
+        self, prompt: Prompt, stops: Stops, decode: Callable[[Sequence[int]], str]
+    ) -> Answer:
+        if not prompt.ids:
+            return Answer(text="", ids=(), near_ties=0)
+        ids_1T = torch.tensor([prompt.ids], device=self._model.device)
+        config = GenerationConfig(  # type: ignore[no-untyped-call]
+            max_new_tokens=prompt.budget,
+            do_sample=False,
+            eos_token_id=sorted(stops.tokens) or None,
+            pad_token_id=0,
+        )
+        generated: Tensor = self._model.generate(  # type: ignore[operator]
+            ids_1T, attention_mask=torch.ones_like(ids_1T), generation_config=config
+        )
+        ids = generated[0, len(prompt.ids) :].tolist()
+        ids = ids[:-1] if ids and ids[-1] in stops.tokens else ids
+        max_bytes = BYTES_PER_TOKEN * prompt.budget
+        return Answer(text=stops.cut(decode(ids), max_bytes=max_bytes), ids=tuple(ids), near_ties=0)
 
     @torch.inference_mode()
     def _nats(self, sample: Encoded) -> float:

@@ -46,6 +46,7 @@ class TextTokenizer:
     Attributes:
         special_tokens: By their names in templates, ``{"bos_token": "<s>", ...}``.
         bos: The token that begins a sequence, or ``None``.
+        stop_tokens: Special tokens, which are never part of an answer.
         size: One more than the highest id.
         spelling: See ``spelling.Spelling``; ``None`` if only the decoder knows it.
     """
@@ -55,6 +56,9 @@ class TextTokenizer:
         backend.no_truncation()
         backend.no_padding()
         self._backend = backend
+        self.stop_tokens = frozenset(
+            number for number, token in backend.get_added_tokens_decoder().items() if token.special
+        )
         self._markup = _all_markup_is_special(backend)
         _keep_out_of_unigrams(backend, self._markup)
         self._unknown = _unknown(backend)

@@ -1,0 +1,70 @@
+"""What a running validator tells in its ``events.jsonl``."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sn37.domain.round.state import ColdStart
+
+
+class Journal:
+    """The events of one validator; ``look`` takes in what is new.
+
+    Rounds are pairs of competition and sync block.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self._path = state_dir / "events.jsonl"
+        self._read = 0
+        self.head = 0  # the newest block that it has followed
+        self.first_head = 0
+        self.frozen: defaultdict[tuple[int, int], set[str]] = defaultdict(set)  # tasks, by round
+        self.opened: set[tuple[int, int]] = set()
+        self.finished: set[tuple[int, int]] = set()
+        self.sat_out: dict[tuple[int, int], str] = {}
+        self.degraded: list[str] = []
+        self.weighed: dict[int, str] = {}  # extrinsics, by sync block
+        self.follows_receipts = False  # it has begun with another validator's rounds
+
+    def look(self) -> None:
+        for event in self._lines():
+            self._take(event)
+
+    def _lines(self) -> Iterator[Mapping[str, Any]]:
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return  # half a line: it is not written yet
+                self._read += len(line)
+                yield json.loads(line)
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        match event["event"]:
+            case "HeadAdvanced":
+                self.head = event["head"]["number"]
+                self.first_head = self.first_head or self.head
+            case "PoolFrozen":
+                self.frozen[_round(event["round"])].add(event["task"])
+            case "RoundOpened":
+                self.opened.add(_round(event["plan"]["key"]))
+            case "RoundFinished":
+                self.finished.add(_round(event["result"]["key"]))
+            case "RoundSatOut":
+                self.sat_out[_round(event["round"])] = f"{event['reason']}: {event['detail']}"
+            case "WeightsSubmitted":
+                self.weighed[event["sync_block"]] = event["extrinsic"]
+            case "ColdStarted":
+                self.follows_receipts = event["beginning"]["way"] == ColdStart.RECEIPTS
+            case "Degraded":
+                self.degraded.append(f"{event['what']}: {event['error']}")
+
+
+def _round(key: Mapping[str, int]) -> tuple[int, int]:
+    return key["competition"], key["sync_block"]
