@@ -223,8 +223,8 @@ def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> 
             'method = "reference_loss"',
             'method = "luck"',
             "rules.toml, line 22: competitions.words.tasks.0.method: expected "
-            "'reference_loss', 'text_loss', 'multiple_choice', 'choice_text' or "
-            "'instruction_rules', not 'luck'",
+            "'reference_loss', 'text_loss', 'multiple_choice', 'choice_text', "
+            "'generated_choice' or 'instruction_rules', not 'luck'",
         ),
         (
             "stop = 0.01",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from sn37.domain.data.samples import Sample
 from sn37.domain.reasons import Reason
+from sn37.domain.scoring.answer_signals import AnswerSignals
 from sn37.domain.scoring.controls import Control, controls_of
 from sn37.domain.scoring.deadlines import Stage, deadlines_of
 from sn37.domain.scoring.jobs import BlockLosses, ControlLoss, Implementation, ScoringJob
@@ -40,7 +41,8 @@ def honest_bits(artifact: ModelArtifact, control: Control) -> float:
 class FakeScorer:
     """Scorer that yields ``loss(model, sample)`` for every block of the job.
 
-    A question with options is answered rightly if its loss is below that of guessing, 1.
+    A question with options is answered rightly if its loss is below that of guessing, 1. A
+    generated answer is empty if its loss is 1.
     Failures are raised in place of block number ``fail_after`` (counted in each run from 0).
     A model whose repository is in ``slow`` yields that many blocks and then times out. A model
     in ``hangs`` times out in that stage, before the first block. With a ``gate``, every block
@@ -76,6 +78,7 @@ class FakeScorer:
             await self._hang(job)
             samples, controls = {b.task: b.samples for b in job.batches}, controls_of(job)
             choices = {b.task for b in job.batches if b.method.traits.is_choice}
+            generated = {b.task for b in job.batches if b.method.traits.is_generated}
             for position, block in enumerate(job.blocks()[job.skip_blocks :]):
                 await self._wait(job, position)
                 chosen = samples[block.task][block.first : block.stop]
@@ -90,6 +93,7 @@ class FakeScorer:
                         for c in controls[block]
                     ),
                     num_right=sum(loss < 1 for loss in found) if block.task in choices else None,
+                    answers=_signals(job, found) if block.task in generated else None,
                 )
                 self.scored.append((job.artifact.ref.repo, losses))
                 yield losses
@@ -136,3 +140,14 @@ class FakeScorer:
 
 if TYPE_CHECKING:
     _scorer: Scorer = FakeScorer()
+
+
+def _signals(job: ScoringJob, losses: Sequence[float]) -> AnswerSignals:
+    return AnswerSignals(
+        num_answers=len(losses),
+        empty=sum(loss == 1 for loss in losses),
+        repetitive=0,
+        canned=0,
+        near_ties=1,
+        example=f"an answer of {job.artifact.ref.repo}",
+    )

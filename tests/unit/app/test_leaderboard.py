@@ -309,6 +309,25 @@ def test_new_rounds_appear_without_a_restart(small: tuple[SqliteStateStore, Reco
     assert champion.hotkey == "alice"
 
 
+def test_a_restored_copy_takes_the_place_of_what_was_read(
+    small: tuple[SqliteStateStore, Recorded], tmp_path: Path
+) -> None:
+    store, record = small
+    asyncio.run(store.finish_round(a_round_result(a_round_key(1, 2_160))))
+    board = record.board()
+    rounds = board.rounds(ONE)
+    assert rounds is not None
+    assert len(rounds.rounds) == 1
+    asyncio.run(store.close())
+    copy = SqliteStateStore(tmp_path / "copy.sqlite")
+    asyncio.run(copy.finish_round(a_round_result(a_round_key(1, 2_520), skipped=Reason.ABSENT)))
+    asyncio.run(copy.close())
+    (tmp_path / "copy.sqlite").replace(record.path)
+    rounds = board.rounds(ONE)
+    assert rounds is not None
+    assert [line.round.block for line in rounds.rounds] == [2_520]
+
+
 def test_a_missed_round_that_is_scored_later_is_read_again(
     small: tuple[SqliteStateStore, Recorded],
 ) -> None:
