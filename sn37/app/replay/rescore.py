@@ -161,9 +161,7 @@ async def rescore(
             scored = bounded(await anext(stream), rules)
             pairs += _pairs(receipt, block, scored)
             found += scored.controls
-            if block.task in receipt.num_right and scored.num_right is not None:
-                then = receipt.num_right[block.task][block.first // BLOCK_SAMPLES]
-                right.append((then, scored.num_right))
+            right += _right(receipt, block, scored)
             told(done, len(blocks))
         used = dict(environment())
     return Rescored(
@@ -173,6 +171,13 @@ async def rescore(
         controls=_controls(receipt, found),
         num_right=tuple(right),
     )
+
+
+def _right(receipt: Receipt, block: SampleBlock, scored: BlockLosses) -> Sequence[tuple[int, int]]:
+    """Return the right answers then and now, if the receipt has them."""
+    if block.task not in receipt.num_right or scored.num_right is None:
+        return ()
+    return ((receipt.num_right[block.task][block.first // BLOCK_SAMPLES], scored.num_right),)
 
 
 def _controls(
