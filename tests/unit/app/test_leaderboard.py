@@ -24,13 +24,16 @@ from sn37.domain.round.comparing import measure
 from sn37.domain.round.evidence import weigh
 from sn37.domain.round.signers import origins_of
 from sn37.domain.round.state import ScoredLater
+from sn37.domain.schedule.methods import Method
 from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import (
     CHAIN_START,
     a_commitment,
+    a_competition,
     a_round_key,
     a_round_result,
     a_submission,
+    a_task,
     an_entry_result,
     time_of,
 )
