@@ -157,3 +157,7 @@ class RecordReader(Protocol):
     def stamp(self) -> str:
         """Return a text that changes with every change of the record; costs next to nothing."""
         ...
+
+    def identity(self) -> str:
+        """Return a text that changes when another record takes the place of this one."""
+        ...

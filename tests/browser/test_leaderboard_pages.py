@@ -217,12 +217,12 @@ def test_a_round_of_simnet_appears_live_beside_its_validator(
         expect(seen.page.locator("main")).to_contain_text("No round is finished yet")
         seen.page.evaluate("window.stayed = true")
         running = seen.page.locator(".tag.live").first
-        expect(running).to_be_visible(timeout=300_000)
+        expect(running).to_be_visible(timeout=900_000)
         seen.shot("simnet-running")
         finished = seen.page.locator("tbody .tag", has_text="finished")
-        expect(finished.first).to_be_visible(timeout=300_000)
+        expect(finished.first).to_be_visible(timeout=900_000)
         assert seen.page.evaluate("window.stayed")
-        assert process.wait(300) == 0
+        assert process.wait(900) == 0
         reader.wait(10)
         assert (tmp_path / "leaderboard.log").read_text() == ""
     finally:

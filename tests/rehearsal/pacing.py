@@ -60,12 +60,15 @@ class Pace:
         elif head >= lead:
             await self._await(journals, self._has_frozen, "read the live sources")
             await self._node.skip(max(1, coming - 1 - head))
-        elif not self._is_done(journals, sync):
+        elif not self._are(journals, self._has_scored):
             await self._await(journals, self._has_opened, "open the round")
             if head <= sync + self._timing.files_grace:
                 await asyncio.sleep(PAUSE_S)
             else:
-                await self._await(journals, self._has_finished, "finish the round")
+                await self._await(journals, self._has_scored, "score the round")
+            await self._node.produce()
+        elif not self._are(journals, self._has_weighed):
+            await asyncio.sleep(PAUSE_S)  # weights are sent after a block
             await self._node.produce()
         else:
             await self._node.skip(min(STEP, lead - head))
@@ -106,14 +109,20 @@ class Pace:
         known = journal.opened | journal.finished | set(journal.sat_out)
         return all((rules.id, sync) in known for rules in self._schedule.at(sync))
 
-    def _has_finished(self, journal: Journal) -> bool:
-        """True if the newest round is finished, and its weights are set if any are due."""
+    def _has_scored(self, journal: Journal) -> bool:
         done = journal.finished | set(journal.sat_out)
+        return self._has_opened(journal) and self._opened(journal) <= done
+
+    def _has_weighed(self, journal: Journal) -> bool:
+        """True if the weights of the newest round are set, or none are due."""
         sync = self._timing.sync_block(self._head)
-        opened = {key for key in journal.opened if key[1] == sync}
-        if not (self._has_opened(journal) and opened <= done):
-            return False
-        return not opened or sync in journal.weighed or not self._is_warm(journal)
+        is_due = bool(self._opened(journal)) and self._is_warm(journal)
+        return sync in journal.weighed or not is_due
+
+    def _opened(self, journal: Journal) -> set[tuple[int, int]]:
+        """The newest round of each competition, if the validator has opened it."""
+        sync = self._timing.sync_block(self._head)
+        return {key for key in journal.opened if key[1] == sync}
 
     def _is_warm(self, journal: Journal) -> bool:
         """True if a validator has judged enough rounds to set weights."""
@@ -123,7 +132,8 @@ class Pace:
             judged[r.id] >= self._schedule.warmup_rounds for r in rules
         )
 
-    def _is_done(self, journals: Sequence[Journal], sync: Block) -> bool:
+    def _are(self, journals: Sequence[Journal], is_so: Callable[[Journal], bool]) -> bool:
+        """True if it is so for every validator that runs."""
         for journal in journals:
             journal.look()
-        return all(self._has_finished(j) for j in journals if self._is_running(j))
+        return all(is_so(j) for j in journals if self._is_running(j))

@@ -385,7 +385,7 @@ def test_withheld_rows_must_not_pay_the_champion_of_another_competition() -> Non
 
 
 def test_a_file_that_is_not_there_is_told_with_the_presets(tmp_path: Path) -> None:
-    with pytest.raises(ScheduleError, match="No such file or directory; presets: finney, simnet"):
+    with pytest.raises(ScheduleError, match="No such file or directory; presets: finney, simnet, "):
         load_schedule(tmp_path / "absent.toml", known_sources=None)
 
 

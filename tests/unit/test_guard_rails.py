@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import sn37
+from sn37.app.schedule.load import PRESETS
 from sn37.domain.reasons import MEANINGS, Reason
 
 PACKAGE = Path(sn37.__file__).parent
@@ -155,7 +156,7 @@ def test_nothing_is_left_for_later() -> None:
 
 def test_the_types_and_the_schedules_are_in_the_package() -> None:
     assert (PACKAGE / "py.typed").is_file()
-    assert {p.stem for p in (PACKAGE / "app" / "schedules").iterdir()} == {"finney", "simnet"}
+    assert {p.stem for p in (PACKAGE / "app" / "schedules").iterdir()} == set(PRESETS)
 
 
 def test_what_starts_a_process_is_under_the_guard_or_says_why_not() -> None:

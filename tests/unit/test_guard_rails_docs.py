@@ -140,6 +140,7 @@ def test_every_command_of_a_block_works(
             "chain"
             | "champions"
             | "check"
+            | "leaderboard"
             | "models"
             | "receipts"
             | "release"

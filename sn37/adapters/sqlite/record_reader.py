@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -52,18 +53,29 @@ class SqliteRecordReader:
                 raise StateUnavailable(f"{self._path} is empty; start the validator first")
             yield SqliteSnapshot(db)
 
+    def identity(self) -> str:
+        with suppress(OSError):
+            seen = self._path.stat()
+            return f"{seen.st_dev}.{seen.st_ino}"
+        return ""
+
     def stamp(self) -> str:
+        log, index = (self._path.with_name(self._path.name + end) for end in ("-wal", "-shm"))
         found = []
-        for name in (self._path.name, f"{self._path.name}-wal"):
-            try:
-                seen = self._path.with_name(name).stat()
-            except OSError:
-                continue
-            found.append(f"{seen.st_ino}.{seen.st_size}.{seen.st_mtime_ns}")
-        # Two commits within one tick of the disk's clock differ in the header of the log's index.
-        with suppress(OSError), self._path.with_name(f"{self._path.name}-shm").open("rb") as index:
-            found.append(index.read(_INDEX_HEADER_BYTES).hex())
+        with suppress(OSError):
+            found.append(_identity(self._path.stat()))
+        with suppress(OSError):
+            # Reading a database at rest makes an empty log and an index, and removes them again.
+            if (seen := log.stat()).st_size > 0:
+                found.append(_identity(seen))
+                # Two commits within one tick of the disk's clock differ in the index's header.
+                with index.open("rb") as file:
+                    found.append(file.read(_INDEX_HEADER_BYTES).hex())
         return "-".join(found)
+
+
+def _identity(seen: os.stat_result) -> str:
+    return f"{seen.st_ino}.{seen.st_size}.{seen.st_mtime_ns}"
 
 
 class SqliteSnapshot:

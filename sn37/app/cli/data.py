@@ -18,8 +18,9 @@ from sn37.app.errors import UsageError
 if TYPE_CHECKING:
     from sn37.app.config.settings import Settings
     from sn37.app.data_tools.requests import Asked
+    from sn37.app.data_tools.training_overlap import Compared, Rows
     from sn37.domain.check_line import Check
-    from sn37.domain.ids import Seed
+    from sn37.domain.ids import Block, Seed
 
 app = typer.Typer(
     name="data",
@@ -54,6 +55,26 @@ Until = Annotated[
 ]
 Trusted = Annotated[
     list[str] | None, typer.Option(metavar="HOTKEY", help="Trusted signer; repeatable.")
+]
+
+
+Training = Annotated[
+    str,
+    typer.Argument(
+        metavar="TRAINING",
+        help="A training set: a folder or file (.jsonl, .parquet, .txt), or a source's name.",
+    ),
+]
+NumSought = Annotated[
+    int, typer.Option(min=1, max=MAX_COUNT, help="Rows of SOURCE to look for, at most.")
+]
+AtMost = Annotated[
+    float, typer.Option(min=0, max=1, help="Largest share of known rows that passes.")
+]
+SeedOfSource = Annotated[str | None, typer.Option(help="Seed by which rows of SOURCE are drawn.")]
+TrainingSeed = Annotated[str, typer.Option(help="The same for TRAINING, if it is a source.")]
+TrainingCount = Annotated[
+    int, typer.Option(min=1, max=MAX_COUNT, help="Rows of TRAINING, if it is a source; at most.")
 ]
 
 
@@ -147,31 +168,13 @@ def check(
 
 @app.command()
 def overlap(
-    training: Annotated[
-        str,
-        typer.Argument(
-            metavar="TRAINING",
-            help="A training set: a folder or file (.jsonl, .parquet, .txt), or a source's name.",
-        ),
-    ],
+    training: Training,
     name: Annotated[str, typer.Argument(metavar="SOURCE", help="Entry point of the source.")],
-    count: Annotated[
-        int, typer.Option(min=1, max=MAX_COUNT, help="Rows of SOURCE to look for, at most.")
-    ] = 1000,
-    at_most: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="Largest share of known rows that passes."),
-    ] = 0.0,
-    seed: Annotated[
-        str | None, typer.Option(help="Seed by which rows of SOURCE are drawn.")
-    ] = None,
-    training_seed: Annotated[
-        str, typer.Option(help="The same for TRAINING, if it is a source.")
-    ] = "1",
-    training_count: Annotated[
-        int,
-        typer.Option(min=1, max=MAX_COUNT, help="Rows of TRAINING, if it is a source; at most."),
-    ] = 10_000,
+    count: NumSought = 1000,
+    at_most: AtMost = 0.0,
+    seed: SeedOfSource = None,
+    training_seed: TrainingSeed = "1",
+    training_count: TrainingCount = 10_000,
     training_since: Since = None,
     training_until: Until = None,
     block: AtBlock = None,
@@ -191,10 +194,7 @@ def overlap(
     Exit code 1 when more of them than --at-most are known. Runs of words that more than ten rows
     of the source have are its wording, and do not count.
     """
-    from sn37.app.data_tools.training_overlap import Rows, find_overlap
-    from sn37.app.wiring.machine import Machine
-    from sn37.app.wiring.plugins import installed_plugin, local_texts
-    from sn37.domain.ids import Block
+    from sn37.app.data_tools.training_overlap import Rows
     from sn37.domain.printable import one_line
 
     if Path(name).is_file():
@@ -202,39 +202,38 @@ def overlap(
             f"{name}: a file, where a source is expected; sn37 receipts overlap compares two "
             "receipts"
         )
-    settings = _settings(config, network, endpoint, state_dir)
     if block is not None and (since or until or trusted):
         raise UsageError("--block sets window and signers: leave out --since, --until, --trusted")
-    at = None if block is None else Block(block)
-    source = Rows(
-        asked=_asked(name, parameter, schedule, since, until, trusted),
-        count=count,
-        block=at,
-        seed=_seed(seed),
-    )
-    by_time = training_since or training_until
-    other = Rows(
-        asked=_asked(training, None, schedule, training_since, training_until, trusted),
-        count=training_count,
-        block=None if by_time else at,
-        seed=_seed(training_seed),
-    )
-    compared = asyncio.run(
-        find_overlap(
-            source,
-            Path(training) if Path(training).exists() else other,
-            settings,
-            find=installed_plugin,
-            open_data=Machine(settings).data,
-            read_texts=local_texts,
-        )
-    )
+    settings = _settings(config, network, endpoint, state_dir)
+    asked = _asked(name, parameter, schedule, since, until, trusted)
+    source = Rows(asked=asked, count=count, block=_block(block), seed=_seed(seed))
+    asked = _asked(training, None, schedule, training_since, training_until, trusted)
+    at = None if training_since or training_until else _block(block)
+    other = Rows(asked=asked, count=training_count, block=at, seed=_seed(training_seed))
+    compared = _compared(source, Path(training) if Path(training).exists() else other, settings)
     if as_json:
         typer.echo(json.dumps(compared.document(), indent=2))
     else:
         for line in compared.lines():
             typer.echo(one_line(line))
     return 1 if compared.found.source.share > at_most else 0
+
+
+def _compared(source: Rows, training: Path | Rows, settings: Settings) -> Compared:
+    from sn37.app.data_tools.training_overlap import find_overlap
+    from sn37.app.wiring.machine import Machine
+    from sn37.app.wiring.plugins import installed_plugin, local_texts
+
+    return asyncio.run(
+        find_overlap(
+            source,
+            training,
+            settings,
+            find=installed_plugin,
+            open_data=Machine(settings).data,
+            read_texts=local_texts,
+        )
+    )
 
 
 async def _check(
@@ -296,6 +295,12 @@ def _settings(
     return load_settings(
         {"config": config, "network": network, "endpoint": endpoint, "state_dir": state_dir}
     )
+
+
+def _block(number: int | None) -> Block | None:
+    from sn37.domain.ids import Block
+
+    return None if number is None else Block(number)
 
 
 def _seed(text: str | None) -> Seed | None:

@@ -24,7 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-SCHEDULE_HELP = "A TOML file, or the name of a preset: finney, simnet."
+SCHEDULE_HELP = "A TOML file, or the name of a preset: finney, simnet, chat_reasoning."
 File = Annotated[str, typer.Argument(metavar="FILE", help=SCHEDULE_HELP)]
 
 At = Annotated[

@@ -47,6 +47,7 @@ class Leaderboard:
         self._schedule = schedule
         self._times = times
         self._network = network
+        self._identity = record.identity()
         self._chronicle = Chronicle()
         self._growth = GrowthReader(schedule)
         self._one_at_a_time = threading.Lock()
@@ -70,6 +71,7 @@ class Leaderboard:
         is_complete = False
         while not is_complete:
             with self._one_at_a_time, self._record.snapshot() as snapshot:
+                self._forget_another_record()
                 is_complete = self._chronicle.refresh(snapshot)
             tell(self._chronicle.num_changes)
 
@@ -144,6 +146,7 @@ class Leaderboard:
     @contextmanager
     def _reading(self) -> Iterator[PageReader]:
         with self._one_at_a_time, self._record.snapshot() as snapshot:
+            self._forget_another_record()
             self._chronicle.refresh(snapshot)
             yield PageReader(
                 snapshot=snapshot,
@@ -152,3 +155,9 @@ class Leaderboard:
                 times=self._times(),
                 growth=self._growth,
             )
+
+    def _forget_another_record(self) -> None:
+        """Begin again when a copy was restored in the place of the record."""
+        if (identity := self._record.identity()) != self._identity:
+            self._identity, self._chronicle = identity, Chronicle()
+            self._growth = GrowthReader(self._schedule)

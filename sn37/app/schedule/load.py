@@ -29,7 +29,7 @@ from sn37.domain.schedule.competition import Competition, Source
 from sn37.domain.schedule.schedule import Schedule, Stage
 from sn37.wrong_values import shown
 
-PRESETS = ("finney", "simnet")
+PRESETS = ("finney", "simnet", "chat_reasoning")
 TemplateProblem = Callable[[str], str | None]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 
 from markupsafe import Markup
 
@@ -16,6 +17,7 @@ from sn37.app.leaderboard.views import (
 )
 from sn37.app.web.charts import Column, Mark, Part, column_chart, line_chart, sparkline
 
+_SHORT_AXIS = timedelta(days=3)
 _ADDRESS = re.compile(r"\b5[1-9A-HJ-NP-Za-km-z]{47}\b")  # ss58 of Bittensor
 
 
@@ -30,9 +32,10 @@ def standings(points: Sequence[StandingPoint], champion: str | None) -> Markup:
     if champion in order:
         order.remove(champion)
         order.insert(0, champion)
+    labels = dates([point.round for point in points])
     columns = [
         Column(
-            label=day(point.round),
+            label=label,
             parts=[
                 Part(
                     share=share.share,
@@ -42,7 +45,7 @@ def standings(points: Sequence[StandingPoint], champion: str | None) -> Markup:
                 for share in sorted(point.shares, key=lambda s: order.index(s.hotkey))
             ],
         )
-        for point in points
+        for label, point in zip(labels, points, strict=True)
     ]
     return column_chart(columns, caption="standings after each round")
 
@@ -51,9 +54,10 @@ def crowns(reigns: Sequence[ReignLine]) -> Markup:
     """Return the loss of the champions relative to the first one shown, reign by reign.
 
     ``reigns`` have the newest first. A champion whose advance is not known keeps the level and has
-    a hollow point.
+    a hollow point. There is no chart without a known advance.
     """
     level, marks = 1.0, []
+    labels = dates([reign.since for reign in reversed(reigns)])
     for number, reign in enumerate(reversed(reigns)):
         advance = reign.advance
         known = advance is not None and number > 0
@@ -63,13 +67,13 @@ def crowns(reigns: Sequence[ReignLine]) -> Markup:
         marks.append(
             Mark(
                 value=level,
-                label=day(reign.since),
+                label=labels[number],
                 title=f"{when(reign.since)}: {short(reign.champion.hotkey)}{gained}",
                 is_strong=known or number == 0,
             )
         )
-    if len(marks) < 2:
-        return Markup("")
+    if sum(mark.is_strong for mark in marks) < 2:
+        return Markup("")  # no gain is known
     return line_chart(
         marks,
         caption="loss of the champions, relative to the first one shown",
@@ -83,12 +87,14 @@ def evidence(growth: EvidenceGrowth) -> Markup:
     marks = [
         Mark(
             value=point.evidence or 0.0,
-            label=day(point.round),
+            label=label,
             title=f"{when(point.round)}: evidence {point.evidence or 0.0:.1f} "
             f"on {point.num_samples:,} samples",
             is_strong=(point.evidence or 0.0) >= growth.needed,
         )
-        for point in growth.points
+        for label, point in zip(
+            dates([point.round for point in growth.points]), growth.points, strict=True
+        )
     ]
     return line_chart(
         marks,
@@ -109,9 +115,14 @@ def with_short_addresses(text: str) -> str:
     return _ADDRESS.sub(lambda found: short(found[0]), text)
 
 
-def day(moment: Moment) -> str:
-    """Return the date of a moment, or its block if that is not known."""
-    return f"{moment.block:,}" if moment.at is None else f"{moment.at:%d %b}"
+def dates(moments: Sequence[Moment]) -> list[str]:
+    """Return labels for an axis: dates, with hours if the axis is short; blocks without times."""
+    times = [moment.at for moment in moments]
+    known = [time for time in times if time is not None]
+    if len(known) < len(times) or not known:
+        return [f"{moment.block:,}" for moment in moments]
+    form = "%d %b" if max(known) - min(known) > _SHORT_AXIS else "%d %b %H:%M"
+    return [time.strftime(form) for time in known]
 
 
 def when(moment: Moment) -> str:

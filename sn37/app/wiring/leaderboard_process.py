@@ -61,10 +61,14 @@ def listener(host: str, port: int, flag: str) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=256)
+        bound = socket.create_server((host, port), family=family, backlog=256)
     except OSError as error:
         why = os.strerror(error.errno or 0).lower()
         raise CommandError(f"{flag} {host}:{port}: {why}; choose another address") from error
+    # Connections inherit it. asyncio leaves it out for sockets made in this way, and an answer in
+    # two writes would then wait 40 ms for the client's acknowledgement.
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return bound
 
 
 def address_of(host: str, bound: socket.socket) -> str:

@@ -18,13 +18,13 @@ from typing import Any
 Json = Any  # what json.loads returns
 
 PACKAGES = Path(sys.prefix) / "lm-eval"
-TEXTS = {
+TEXTS: dict[str, Json] = {
     "output_type": "loglikelihood_rolling",
     "doc_to_text": "",
     "doc_to_target": "{{text}}",
     "metric_list": [{"metric": "bits_per_byte"}],
 }
-CHOICES = {
+CHOICES: dict[str, Json] = {
     "output_type": "multiple_choice",
     "doc_to_text": "{{context}}",
     "doc_to_choice": "{{answers}}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -107,6 +108,24 @@ def test_the_table_and_the_json_say_the_same() -> None:
     assert document["champion"]["rounds"] == {"expected": 3, "soonest": 2, "latest": 5}
     assert document["champion"]["margin"] == pytest.approx(0.02)
     assert document["finding"] == found.finding
+
+
+def test_right_answers_are_shown_below_the_scores_of_questions() -> None:
+    found = evaluated(a_duel(0.02))
+    assert found.duel is not None
+    theirs = tuple(replace(t, accuracy=0.5) for t in found.duel.champion_tasks)
+    shown = replace(
+        found,
+        tasks=tuple(replace(t, accuracy=0.613) for t in found.tasks),
+        duel=replace(found.duel, champion_tasks=theirs),
+    )
+    before, lines = list(_lines(found)), list(_lines(shown))
+    name = found.tasks[0].task
+    added = [f"            {name} 61.3% right", f"            {name} 50.0% right"]
+    assert [line for line in lines if line not in before] == added
+    document = json.loads(json.dumps(_as_json(shown)))
+    assert document["tasks"][0]["accuracy"] == 0.613
+    assert document["champion"]["tasks"][0]["accuracy"] == 0.5
 
 
 def test_what_proves_nothing_is_valid_json() -> None:

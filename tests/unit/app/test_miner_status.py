@@ -168,6 +168,23 @@ async def test_a_validator_s_rounds_tell_the_rest(champion: EntryKey, stage: str
     assert record["rounds"][0]["champion"] is (stage == "champion")
 
 
+async def test_right_answers_are_shown_with_the_round() -> None:
+    miner = Miner(COMMITTED)
+    miner.chain.advance(2_000)
+    entry = an_entry_result(COMMITTED.key)
+    tasks = tuple(replace(task, accuracy=0.613) for task in entry.tasks)
+    round_ = replace(
+        a_round_result(a_round_key(1, 2_160)),
+        champion=COMMITTED.key,
+        entries=(replace(entry, tasks=tasks),),
+    )
+    found = await miner.look(a_state(round_))
+    assert "text 61.3% right; champion" in text(found)
+    record = _as_json(found)["validator"]
+    assert isinstance(record, dict)
+    assert record["rounds"][0]["accuracy"] == {"text": 0.613}
+
+
 async def test_a_refusal_for_good_has_its_reason() -> None:
     miner = Miner(COMMITTED)
     miner.chain.advance(2_000)

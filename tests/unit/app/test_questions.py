@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from sn37.adapters.telemetry import wording
+from sn37.adapters.telemetry.tables import render_report
 from sn37.app.rounds.report import report
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Block, Hotkey, TaskName
@@ -127,6 +130,11 @@ def test_it_is_shown_where_a_score_is() -> None:
     entry = replace(newest(world).entries[0], score=0.5, tasks=tasks)
     assert wording.score_text(entry) == "0.5000 (61%, 100%)"
     assert wording.score_text(replace(entry, tasks=())) == "0.5000"
+    plain = replace(newest(world), entries=(replace(entry, tasks=()),))
+    for result, is_told in ((newest(world), True), (plain, False)):
+        shown = io.StringIO()
+        Console(file=shown, width=200).print(render_report([result], {}, None, {}))
+        assert ("in brackets, questions answered rightly" in shown.getvalue()) is is_told
 
 
 @pytest.fixture

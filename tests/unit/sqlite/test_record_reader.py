@@ -93,3 +93,22 @@ def test_a_snapshot_cannot_write(tmp_path: Path) -> None:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             snapshot._db.execute("DELETE FROM round")
         assert len(snapshot.finished(after=0, limit=9)) == 1
+
+
+def test_reading_does_not_change_the_stamp_and_writing_does(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    write(path)
+    reader = SqliteRecordReader(path)
+    at_rest = reader.stamp()
+    with reader.snapshot() as snapshot:
+        assert snapshot.num_submissions(None) == 0
+    assert reader.stamp() == at_rest
+    stamps = {at_rest}
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for number in range(20):  # many within one tick of the disk's clock
+            db.execute("UPDATE round SET sync_block = sync_block + 1")
+            stamps.add(reader.stamp())
+            with reader.snapshot() as snapshot:
+                snapshot.finished(after=number, limit=1)
+            stamps.add(reader.stamp())
+    assert len(stamps) == 21

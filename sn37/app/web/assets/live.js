@@ -29,8 +29,16 @@
     setTimeout(() => refresh().catch(() => {}), Math.max(0, 2000 - (Date.now() - last)));
   }
 
+  let missed = false;
   const events = new EventSource("/events");
-  events.addEventListener("open", () => { note.textContent = " Live."; });
-  events.addEventListener("error", () => { note.textContent = " Not live; reload to see more."; });
+  events.addEventListener("open", () => {
+    note.textContent = " Live.";
+    if (missed) changed();
+    missed = false;
+  });
+  events.addEventListener("error", () => {
+    note.textContent = " Not live; reload to see more.";
+    missed = true;
+  });
   events.addEventListener("changed", changed);
 })();
