@@ -19,7 +19,7 @@ from sn37.domain.ids import Seed
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.methods import SCORED_METHODS, Method
-from sn37.domain.scoring.jobs import ScoringJob
+from sn37.domain.scoring.jobs import job_under
 from sn37.domain.scoring.worst_loss import are_too_many, bounded, num_lost
 from sn37.domain.submission.admission import AdmissionStep, Examined
 from sn37.domain.submission.constraints import Violation
@@ -238,20 +238,14 @@ async def try_out(
     Raises:
         ScorerUnavailable: This machine cannot score; that says nothing about the model.
     """
-    job = ScoringJob(
-        artifact=artifact,
-        constraints=rules.constraints,
-        batches=tuple(
-            TaskBatch(task=task.name, method=task.method, samples=trial_of(task.method))
-            for task in rules.tasks
-            if task.method in methods
-        ),
-        timeout_s=rules.timeout_s,
-        tokenizer=tokenizer,
-        template=rules.template,
-        budgets={task: min(most, TRIAL_TOKENS) for task, most in rules.answer_budgets.items()},
-        stop=rules.stop,
+    batches = tuple(
+        TaskBatch(task=task.name, method=task.method, samples=trial_of(task.method))
+        for task in rules.tasks
+        if task.method in methods
     )
+    job = job_under(rules, artifact=artifact, batches=batches, tokenizer=tokenizer)
+    budgets = {task: min(most, TRIAL_TOKENS) for task, most in job.budgets.items()}
+    job = replace(job, budgets=budgets)
     try:
         async with aclosing(scorer.score(job)) as stream:
             losses = tuple([bounded(block, rules) async for block in stream])
