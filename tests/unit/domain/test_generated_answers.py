@@ -16,7 +16,12 @@ from sn37.domain.scoring.answer_signals import (
     example_of,
     report_of,
 )
-from sn37.domain.scoring.generated_answers import judged_instructions, not_judgeable
+from sn37.domain.scoring.choices import ChoiceQuestion
+from sn37.domain.scoring.generated_answers import (
+    judged_choices,
+    judged_instructions,
+    not_judgeable,
+)
 from sn37.domain.tasks.chance import Chance
 from sn37.domain.tasks.instruction_task import InstructionTask
 from sn37.domain.tasks.instructions import instructions
@@ -179,3 +184,15 @@ def test_the_signals_of_blocks_are_added() -> None:
 def test_no_blocks_have_no_answers() -> None:
     report = report_of(())
     assert (report.num_answers, report.mean_tokens, report.examples) == (0, 0.0, ())
+
+
+def test_an_answer_that_names_the_right_letter_loses_nothing() -> None:
+    question = ChoiceQuestion(prompt="?", answers=("A", "B", "C"), sizes=(1, 1, 1), right=1)
+    told = ["B.", "(B) and not A", "A", "", "The answer is B", "D."]
+    judged = judged_choices([question] * len(told), told, near_ties=2)
+    assert judged.losses == (0.0, 0.0, 1.0, 1.0, 0.0, 1.0)
+    assert judged.num_right == 3
+    assert (judged.signals.empty, judged.signals.near_ties) == (1, 2)
+    assert judged.signals.canned == judged.signals.repetitive == 0
+    with pytest.raises(ValueError, match="zip"):
+        judged_choices([question], [], near_ties=0)
