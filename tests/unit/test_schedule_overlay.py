@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,8 @@ def test_a_base_may_be_a_file_beside_it(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ('base = "nowhere.toml"\n', "nowhere.toml: No such file"),
+        ('base = "a\\u0000"\n', "no file can have this name"),
+        ('base = "pipe"\n', "line 1: base: "),
         ("base = 3\n", "line 1: base: expected the name of a preset or a file"),
         (
             'base = "finney"\n[competitions.sn9_model.tasks.sn19]\nnum_samples = 2\n',
@@ -88,6 +91,7 @@ def test_a_base_may_be_a_file_beside_it(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_found_in_the_file_that_has_it(tmp_path: Path, text: str, said: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ScheduleError) as caught:
         overlaid(tmp_path, text)
     assert said in str(caught.value)

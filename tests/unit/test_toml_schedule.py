@@ -23,6 +23,7 @@ from sn37.domain.schedule.mixture import BETWEEN
 from tests.support.small_schedule import SMALL
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+NAMES = TEXTS.filter(str.isprintable)
 FINITE = st.booleans() | st.integers(-(2**63), 2**63 - 1) | TEXTS
 LISTS = st.recursive(FINITE, st.lists, max_leaves=5)
 
@@ -46,9 +47,9 @@ def test_every_preset_loads_back_to_the_same_fingerprint(preset: str, tmp_path: 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
-    name=TEXTS,
-    task=TEXTS.filter(lambda text: BETWEEN not in text),
-    source=TEXTS,
+    name=NAMES,
+    task=NAMES.filter(lambda text: BETWEEN not in text),
+    source=NAMES,
     template=st.none() | TEXTS,
     parameters=st.dictionaries(TEXTS, LISTS, max_size=3),
     epsilon=st.floats(0, 0.5),
@@ -143,6 +144,32 @@ def test_a_summary_that_cannot_be_shown_is_refused_with_its_line(
     )
     with pytest.raises(ScheduleError, match=r"line \d+: competitions\.other\.summary: expected"):
         load_schedule(file, known_sources=None)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ('name = "WORDS"', 'name = "a\\u001b[31mb"'),
+        ('name = "pairs"', 'name = "pairs\\u202e"'),
+        ("[sources.feed]", '[sources."feed\\u0007"]'),
+        ("[competitions.other]", '[competitions."other\\u009b"]'),
+    ],
+)
+def test_a_name_that_a_terminal_would_obey_is_refused_with_its_line(
+    edit: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(SMALL.replace(*edit))
+    assert run(root.app, ["schedule", "check", str(file)], prog_name="sn37") == 1
+    said = capsys.readouterr().err
+    assert re.search(r"line \d+: .*: the name '.*\\.*' has a character that cannot", said)
+    assert said.strip().isprintable()
+
+
+def test_a_file_with_an_odd_name_is_written_as_toml(tmp_path: Path) -> None:
+    file = tmp_path / "a\x1bb.toml"
+    file.write_text(SMALL)
+    tomllib.loads(toml_of(load_schedule(file, known_sources=None)))
 
 
 def test_the_file_explains_every_key_that_it_has(capsys: pytest.CaptureFixture[str]) -> None:

@@ -160,8 +160,8 @@ def _is_refused(stream: TextIO | None) -> bool:
 
 def _fail(message: str, code: int, lines: Sequence[str] = ()) -> int:
     try:
-        for line in (f"error: {' '.join(message.split())}", *map(printable, lines)):
-            typer.echo(line, err=True)
+        for line in (f"error: {' '.join(message.split())}", *lines):
+            typer.echo(printable(line), err=True)
     except OSError:  # nobody reads it; the exit code is left
         abandon(sys.stderr)
     return code

@@ -24,6 +24,7 @@ from sn37.app.schedule.overlay import Overlaid, WrongBase, with_base
 from sn37.app.schedule.tables import CompetitionTable, ScheduleTable
 from sn37.domain.canonical import as_json, canonical_digest
 from sn37.domain.ids import Block, CompetitionId, Digest
+from sn37.domain.printable import printable
 from sn37.domain.schedule.broken_rule import BrokenRule
 from sn37.domain.schedule.competition import Competition, Source
 from sn37.domain.schedule.schedule import Schedule, Stage
@@ -107,6 +108,8 @@ def read_schedule(source: Path | str) -> tuple[str, str]:
         return str(path), toml_files.read_text(path)
     except toml_files.UnreadableToml as error:
         raise ScheduleError(f"{path}: {error}") from error
+    except ValueError as error:
+        raise ScheduleError(f"{printable(str(path))}: no file can have this name") from error
     except OSError as error:
         hint = f"; presets: {', '.join(PRESETS)}" if isinstance(error, FileNotFoundError) else ""
         raise ScheduleError(f"{path}: {error.strerror or error}{hint}") from error
@@ -198,7 +201,12 @@ class _Reader:
             raise self._error(first["loc"], explain(first, _KEYS)) from error
 
     def _base(self, name: str) -> tuple[str, str]:
-        return read_schedule(name if name in PRESETS else self._folder / name)
+        if name in PRESETS:
+            return read_schedule(name)
+        path = self._folder / name
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise WrongBase(f"{path} is not a file", ("base",))
+        return read_schedule(path)
 
     def _own_lines(self) -> Iterable[tuple[toml_lines.Path, int]]:
         return toml_lines.key_lines(self._text).items()

@@ -141,6 +141,11 @@ class TaskTable(Table):
         default=None, description="tokens of the longest answer, for methods that generate answers"
     )
 
+    @field_validator("name")
+    @classmethod
+    def _printable(cls, name: str) -> str:
+        return _checked(name)
+
     def value(self, sources: Mapping[str, Source]) -> tuple[Task, ...]:
         """Return the task, or the parts of a mixture.
 
@@ -363,6 +368,11 @@ class CompetitionTable(Table):
         description="a lower mean loss is implausible; 0.02 bits per byte, or 0.05 nats per token",
     )
 
+    @field_validator("name")
+    @classmethod
+    def _printable(cls, name: str) -> str:
+        return _checked(name)
+
     @field_validator("summary")
     @classmethod
     def _readable(cls, summary: str | None) -> str | None:
@@ -439,6 +449,13 @@ class ScheduleTable(Table):
     competitions: dict[str, CompetitionTable] = Field(description="competitions, by any name")
     stages: list[StageTable] = Field(description="which competitions run from which block on")
 
+    @field_validator("sources", "competitions")
+    @classmethod
+    def _printable(cls, tables: dict[str, Table]) -> dict[str, Table]:
+        for name in tables:
+            _checked(name)
+        return tables
+
     def value(self, stages: tuple[Stage, ...]) -> Schedule:
         return Schedule(
             netuid=Netuid(self.netuid),
@@ -450,6 +467,13 @@ class ScheduleTable(Table):
             standings=self.standings,
             commitment_format=self.commitment_format,
         )
+
+
+def _checked(name: str) -> str:
+    """Return a name if it can be shown on a terminal."""
+    if not name.isprintable():
+        raise ValueError(f"the name {name!r} has a character that cannot be printed")
+    return name
 
 
 def parameter(key: str, value: object) -> ParameterValue:

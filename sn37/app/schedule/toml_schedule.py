@@ -28,6 +28,7 @@ from sn37.app.schedule.tables import (
     TokenizerTable,
 )
 from sn37.domain.ids import Block
+from sn37.domain.printable import printable
 from sn37.domain.schedule.competition import Competition, Source, Task
 from sn37.domain.schedule.epsilon import Epsilon, LinearEpsilon
 from sn37.domain.schedule.mixture import by_whole, have_one_level, mixed, wholes
@@ -63,7 +64,8 @@ class _Writer:
 
     def lines(self, loaded: LoadedSchedule) -> Iterator[str]:
         schedule, named = loaded.schedule, _named(loaded)
-        yield f"# {' '.join(loaded.origin.split())}, written by sn37 schedule show --toml."
+        origin = printable(" ".join(loaded.origin.split()))
+        yield f"# {origin}, written by sn37 schedule show --toml."
         yield "# docs/schedules.md explains the format. After a change: sn37 schedule check FILE."
         yield ""
         yield from self._keys(ScheduleTable, _outermost(schedule))

@@ -17,6 +17,7 @@ from fractions import Fraction
 from sn37.domain.ids import TaskName
 from sn37.domain.schedule.broken_rule import BrokenRule
 from sn37.domain.schedule.competition import Source, Task
+from sn37.domain.schedule.methods import Method
 
 BETWEEN = "/"  # between the mixture's name and the source's
 
@@ -34,8 +35,15 @@ def mixed(
         levels: By the name of each source; ``None``: all have the level of the whole.
 
     Raises:
-        BrokenRule: A weight is not positive, or a part would have no sample.
+        BrokenRule: A weight is not positive, a part would have no sample, or questions of one pair
+            would come into different blocks.
     """
+    if whole.method is Method.INSTRUCTION_RULES:
+        raise BrokenRule(
+            f"task {whole.name}: questions of {whole.method} come in pairs that are judged "
+            "together, and a mixture would divide them; write a task for each source",
+            "mixture",
+        )
     for source, weight in parts:
         if not (math.isfinite(weight) and weight > 0):
             raise BrokenRule(

@@ -36,7 +36,11 @@ class InstructionTask:
         Raises:
             ValueError: The text is something else.
         """
-        match json.loads(text):
+        try:
+            value = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("arrays or objects that are too deep") from error
+        match value:
             case {"answer": str(answer), "rules": list(rules), **others} if not others:
                 return cls(rules=tuple(map(Rule.from_json, rules)), answer=answer)
             case _:

@@ -20,6 +20,7 @@ from sn37.domain.round.leverage import leverages
 from sn37.domain.round.state import TaskScore, ValidatorState
 from sn37.domain.schedule.broken_rule import BrokenRule
 from sn37.domain.schedule.competition import Competition, Task
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.mixture import (
     by_whole,
     counts_of,
@@ -131,6 +132,18 @@ def test_a_weight_must_be_positive(weight: float) -> None:
 def test_a_part_without_a_sample_is_named() -> None:
     with pytest.raises(BrokenRule, match=r"b with weight 0\.001 gets none of 100 samples"):
         a_mixture({"a": 1, "b": 0.001})
+
+
+def test_t27_questions_that_are_judged_in_pairs_cannot_be_mixed() -> None:
+    """The blocks of a part begin at odd places, too, so one answer to both questions of a pair
+    would not be seen."""
+    mixed_sizes = ((TaskName("mix/a"), 100), (TaskName("mix/b"), 50))
+    assert any(block.first % 2 for block in interleave(mixed_sizes))
+    rules = replace(
+        a_task("mix", num_samples=150), method=Method.INSTRUCTION_RULES, max_new_tokens=64
+    )
+    with pytest.raises(BrokenRule, match="task mix: questions of instruction_rules come in pairs"):
+        mixed(rules, [(a_source("a"), 2.0), (a_source("b"), 1.0)])
 
 
 def test_the_parts_of_a_mixture_can_be_seen_as_one_task_again() -> None:
