@@ -40,8 +40,10 @@ def answers(told: BlockReply, block: SampleBlock, job: ScoringJob, asked: Asked)
     For a block of questions there must be one for each answer, in a message of its own. For a
     block of prompts there must be an answer to each, of no more tokens and bytes than its budget.
     """
-    if asked.budget or isinstance(told, Answered):
-        return isinstance(told, Answered) and _are_within_budget(told, asked)
+    if isinstance(told, Answered):
+        return asked.budget > 0 and _are_within_budget(told, asked)
+    if asked.budget:
+        return False
     if isinstance(told, Weighed):
         nums = [len(question.answers) for question in asked.questions]
         is_complete = bool(nums) and [len(nats) for nats in told.nats] == nums

@@ -31,6 +31,11 @@ def says_one_thing(stream: socket.socket) -> None:
     _serve(stream, lambda block: Answered(("A.\n\x1b[31mone  thing",) * len(block.prompts), 1, 0))
 
 
+def says_nothing(stream: socket.socket) -> None:
+    """Give an empty answer to every sample, whatever it is asked for."""
+    _serve(stream, lambda block: Answered(("",) * block.num_samples, 0, 0))
+
+
 def _serve(stream: socket.socket, reply: Callable[[BlockOrder], Answered | Scored]) -> None:
     order = receive_order(stream)
     stream.sendall(Ready({}).encode())

@@ -234,6 +234,20 @@ def test_a_worker_that_does_not_answer_in_form_is_at_fault(function: str, tmp_pa
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("method", [m for m in Method if not m.traits.is_generated])
+def test_t25_a_worker_that_answers_where_losses_are_due_is_at_fault(
+    method: Method, tmp_path: Path
+) -> None:
+    batch = a_batch(QUIZ, method=method, samples=some_questions())
+
+    async def run() -> None:
+        async with hostile("answering_workers:says_nothing") as scorer:
+            with pytest.raises(ModelRejected):
+                await everything(scorer, job_of(tmp_path / "model", batches=(batch,), budgets={}))
+
+    asyncio.run(run())
+
+
 def test_what_a_worker_says_is_judged_and_shown_on_one_line(tmp_path: Path) -> None:
     async def run() -> list[BlockLosses]:
         async with hostile("answering_workers:says_one_thing") as scorer:
