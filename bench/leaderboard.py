@@ -43,7 +43,7 @@ ONE = CompetitionId(1)
 def write_record(path: Path, num_rounds: int, num_miners: int) -> None:
     async def write() -> None:
         store = SqliteStateStore(path)
-        schedule = load_schedule("simnet", known_sources=None).schedule
+        schedule = load_schedule("simnet").schedule
         await write_long_history(store, schedule, num_rounds=num_rounds, num_miners=num_miners)
         await store.close()
 

@@ -31,7 +31,7 @@ SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 def record(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     folder = tmp_path_factory.mktemp("record")
     (folder / "simnet").mkdir()
-    simnet = load_schedule("simnet", known_sources=None).schedule  # as the command reads it
+    simnet = load_schedule("simnet").schedule  # as the command reads it
     return apart(write_long(folder / "state.sqlite", simnet))
 
 

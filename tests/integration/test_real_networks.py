@@ -26,7 +26,7 @@ def a_container(folder: Path, flags: Mapping[str, object]) -> Container:
     wallet.create_new_hotkey(suppress=True)
     given = {"network": "local", "wallet": "val", "wallet_hotkey": "hk"}
     given |= {"wallet_path": str(folder / "wallets"), "state_dir": str(folder / "state")}
-    loaded = load_schedule("simnet", known_sources={"simnet"})
+    loaded = load_schedule("simnet")
     return Container(
         settings=providers.Object(load_settings({**given, **flags})),
         loaded=providers.Object(loaded),

@@ -93,7 +93,7 @@ def test_a_record_is_read_without_it(
 def test_the_structure_of_a_receipt_is_checked_without_it(
     schedule: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    loaded = load_schedule(schedule, known_sources=None)
+    loaded = load_schedule(schedule)
     (task,) = loaded.schedule.at(KEY.sync_block)[0].tasks
     rows = tuple((f"row-{n}", Digest(f"{n:064x}")) for n in range(task.num_samples))
     receipt = replace(

@@ -32,8 +32,8 @@ async def pin(commands: Commands, changes: Mapping[str, int], tell: Tell) -> Loa
     mine = commands.schedule
     more = "".join(f"{key} = {value}\n" for key, value in changes.items())
     mine.write_text(more + OVERLAY.read_text())
-    loaded = load_schedule(mine, known_sources=None)
-    preset = load_schedule("finney", known_sources=None)
+    loaded = load_schedule(mine)
+    preset = load_schedule("finney")
     tell(f"fingerprint of the preset:    {preset.fingerprint}")
     tell(f"fingerprint of the rehearsal: {loaded.fingerprint}")
     differences = await commands.sn37("schedule", "diff", "finney", str(mine))

@@ -34,7 +34,7 @@ def main() -> int:
             folder.mkdir(parents=True)
             asyncio.run(rehearse_on(folder, given, {**changes, "netuid": given.netuid}))
             return 0
-        preset = load_schedule("finney", known_sources=None).schedule
+        preset = load_schedule("finney").schedule
         for stage in given.stage or range(1, 1 + len(preset.stages)):
             place = folder / f"stage-{stage}"
             place.mkdir(parents=True)
@@ -60,7 +60,7 @@ def _arguments() -> argparse.Namespace:
 async def rehearse(folder: Path, stage: int, *, rounds: int, changes: Mapping[str, int]) -> None:
     """Rehearse one stage on this machine, in an empty folder."""
     tell = _teller()
-    preset = load_schedule("finney", known_sources=None).schedule
+    preset = load_schedule("finney").schedule
     first = Block(preset.stages[stage - 1].from_block + ROUNDS_BEFORE * preset.timing.cadence)
     tell(f"stage {stage}: first round at block {first}")
     wallets = make_wallets(folder / "wallets", WALLETS)

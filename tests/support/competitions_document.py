@@ -31,7 +31,7 @@ def text() -> str:
 
 
 def _preset(preset: str) -> Iterator[str]:
-    loaded = load_schedule(preset, known_sources=None)
+    loaded = load_schedule(preset)
     yield f"## {preset}"
     yield ""
     for number in dict.fromkeys(c.id for s in loaded.schedule.stages for c in s.competitions):

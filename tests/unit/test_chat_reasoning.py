@@ -10,7 +10,7 @@ from sn37.domain.ids import Block
 from sn37.domain.round.leverage import leverages
 from sn37.domain.schedule.competition import Freshness
 
-SCHEDULE = load_schedule("chat_reasoning", known_sources=None).schedule
+SCHEDULE = load_schedule("chat_reasoning").schedule
 CHAT, REASONING = SCHEDULE.at(Block(3_138_611))
 
 

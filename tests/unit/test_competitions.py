@@ -40,12 +40,12 @@ def error_of(path: Path, old: str, new: str) -> str:
     assert old in SMALL
     path.write_text(SMALL.replace(old, new, 1))
     with pytest.raises(ScheduleError) as caught:
-        load_schedule(path, known_sources={"feed"})
+        load_schedule(path)
     return str(caught.value).removeprefix(f"{path.parent}/")
 
 
 def test_a_file_becomes_values_of_the_domain(file: Path) -> None:
-    schedule = load_schedule(file, known_sources={"feed"}).schedule
+    schedule = load_schedule(file).schedule
     words, other = schedule.at(Block(100))
     assert (words.reward_share, other.reward_share) == (0.75, 0.25)
     assert words.epsilon == FixedEpsilon(0.01)
@@ -55,12 +55,12 @@ def test_a_file_becomes_values_of_the_domain(file: Path) -> None:
 
 
 def test_t45_limits_of_weights_are_the_schedule_s_and_part_of_its_fingerprint(file: Path) -> None:
-    plain = load_schedule(file, known_sources=None)
+    plain = load_schedule(file)
     (limits, _) = (one.constraints.norms for one in plain.schedule.at(Block(100)))
     assert limits == NormLimits()
     table = "norms = { soft = 100.0, soft_share = 0.2, hard = 500.0, largest_bias = 77.0 }"
     file.write_text(SMALL.replace("max_tokens = 64", f"max_tokens = 64\n{table}"))
-    changed = load_schedule(file, known_sources=None)
+    changed = load_schedule(file)
     words, _ = changed.schedule.at(Block(100))
     assert words.constraints.norms == NormLimits(
         soft=100.0, soft_share=0.2, hard=500.0, largest_bias=77.0
@@ -76,12 +76,12 @@ def test_a_network_in_transition_can_be_written_in_a_file(file: Path) -> None:
         for text in CommitmentFormat:
             rules = f'standings = "{standings.value}"\ncommitment_format = "{text.value}"\n'
             file.write_text(rules + SMALL)
-            schedule = load_schedule(file, known_sources=None).schedule
+            schedule = load_schedule(file).schedule
             assert (schedule.standings, schedule.commitment_format) == (standings, text)
 
 
 def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> None:
-    words, other = load_schedule(file, known_sources=None).schedule.at(Block(100))
+    words, other = load_schedule(file).schedule.at(Block(100))
     assert other.id == CompetitionId(2)
     assert (other.tasks, other.constraints) == (words.tasks, words.constraints)
 
@@ -100,11 +100,6 @@ def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> 
             "delay_blocks = 1199",
             "rules.toml, line 9: competitions.words.delay_blocks: competition 1, task pairs: "
             "delay_blocks 1199 (14388 s) is shorter than max_age_s 14400",
-        ),
-        (
-            "[sources.feed]",
-            "[sources.food]",
-            "rules.toml, line 1: sources.food: data set 'food' is not installed; installed: feed",
         ),
         (
             'source = "feed"',
@@ -272,13 +267,13 @@ def test_stages_must_come_in_the_order_of_their_blocks(file: Path) -> None:
     with pytest.raises(
         ScheduleError, match=r"line 32: stages: schedule: from_block must grow strictly"
     ):
-        load_schedule(file, known_sources=None)
+        load_schedule(file)
 
 
 def test_the_first_of_several_mistakes_is_told(file: Path) -> None:
     file.write_text(SMALL.replace("id = 1", 'id = "1"').replace("weight = 1.0", "weight = true"))
     with pytest.raises(ScheduleError, match=r"line 7: competitions\.words\.id"):
-        load_schedule(file, known_sources=None)
+        load_schedule(file)
 
 
 def test_a_template_that_cannot_be_rendered_is_told_with_line_and_competition(file: Path) -> None:
@@ -289,19 +284,19 @@ def test_a_template_that_cannot_be_rendered_is_told_with_line_and_competition(fi
         asked.append(template)
         return None if len(asked) == 1 else "it does not end"
 
-    load_schedule(file, known_sources={"feed"}, template_problem=problem)
+    load_schedule(file, template_problem=problem)
     assert asked == ["{{ x"]  # the second competition takes it from its base: rendered once
     with pytest.raises(ScheduleError) as caught:
-        load_schedule(file, known_sources={"feed"}, template_problem=problem)
+        load_schedule(file, template_problem=problem)
     assert str(caught.value).endswith(
         "rules.toml, line 12: competitions.words.template: it does not end"
     )
-    load_schedule(file, known_sources={"feed"})
+    load_schedule(file)
 
 
 def test_a_template_that_was_not_rendered_is_a_warning(file: Path) -> None:
     file.write_text(SMALL.replace("epsilon = 0.01\n", 'epsilon = 0.01\ntemplate = "{{ x"\n', 1))
-    schedule = load_schedule(file, known_sources={"feed"}).schedule
+    schedule = load_schedule(file).schedule
     said = warnings(schedule, renders_templates=False)
     assert [line.partition(": ")[2] for line in said if "WORDS" in line] == [
         "its chat template was not rendered, jinja2 is missing: run pip install 'sn37[scorer]'"
@@ -321,7 +316,7 @@ def test_a_schedule_whose_rows_are_all_signed_should_name_a_burn_hotkey(file: Pa
     both = both.replace("weight = 1.0", "weight = 0.5")
     for text, is_told in ((SMALL, False), (signed, True), (burning, False), (both, False)):
         file.write_text(text)
-        told = warnings(load_schedule(file, known_sources={"feed", "more"}).schedule)
+        told = warnings(load_schedule(file).schedule)
         assert any(line.startswith("from block 100, burn is not set") for line in told) is is_told
 
 
@@ -350,29 +345,29 @@ def test_withheld_rows_must_not_pay_the_champion_of_another_competition() -> Non
 
 def test_a_file_that_is_not_there_is_told_with_the_presets(tmp_path: Path) -> None:
     with pytest.raises(ScheduleError, match="No such file or directory; presets: finney, simnet, "):
-        load_schedule(tmp_path / "absent.toml", known_sources=None)
+        load_schedule(tmp_path / "absent.toml")
 
 
 def test_a_file_that_is_not_text_is_told(file: Path) -> None:
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(ScheduleError, match="not UTF-8"):
-        load_schedule(file, known_sources=None)
+        load_schedule(file)
 
 
 def test_how_a_schedule_is_written_does_not_change_its_fingerprint(file: Path) -> None:
-    first = load_schedule(file, known_sources=None)
+    first = load_schedule(file)
     file.write_text(
         "# the same\n" + SMALL.replace("words", "renamed").replace("= 20\n", "= 20.0\n")
     )
     # The parameter called "words" is part of the rules; the name of a table is not.
     file.write_text(file.read_text().replace("renamed = [", "words = ["))
-    assert load_schedule(file, known_sources=None).fingerprint == first.fingerprint
+    assert load_schedule(file).fingerprint == first.fingerprint
 
 
 def test_a_default_that_is_written_out_does_not_change_the_fingerprint(file: Path) -> None:
-    first = load_schedule(file, known_sources=None)
+    first = load_schedule(file)
     file.write_text("netuid = 37\nwarmup_rounds = 8\n" + SMALL)
-    assert load_schedule(file, known_sources=None).fingerprint == first.fingerprint
+    assert load_schedule(file).fingerprint == first.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -384,26 +379,23 @@ def test_a_default_that_is_written_out_does_not_change_the_fingerprint(file: Pat
     ],
 )
 def test_a_rule_that_changes_changes_the_fingerprint(file: Path, old: str, new: str) -> None:
-    first = load_schedule(file, known_sources=None)
+    first = load_schedule(file)
     file.write_text(SMALL.replace(old, new, 1))
-    assert load_schedule(file, known_sources=None).fingerprint != first.fingerprint
+    assert load_schedule(file).fingerprint != first.fingerprint
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_can_be_read(preset: str) -> None:
-    loaded = load_schedule(preset, known_sources=None)
+    loaded = load_schedule(preset)
     assert loaded.origin == f"preset {preset}"
     assert loaded.schedule.netuid == 37
 
 
 def test_simnet_runs_on_its_own_source_alone() -> None:
-    loaded = load_schedule("simnet", known_sources={SIMNET_SOURCE})
-    assert len(loaded.schedule.stages) == 2
-
-
-def test_the_mainnet_preset_needs_sources_that_must_be_installed() -> None:
-    with pytest.raises(ScheduleError, match="data set 'sn18' is not installed; installed: none"):
-        load_schedule("finney", known_sources=())
+    stages = load_schedule("simnet").schedule.stages
+    assert len(stages) == 2
+    tasks = [task for stage in stages for c in stage.competitions for task in c.tasks]
+    assert {task.source.name for task in tasks} == {SIMNET_SOURCE}
 
 
 def test_only_the_simulated_network_has_a_preset_of_its_own() -> None:
@@ -413,7 +405,7 @@ def test_only_the_simulated_network_has_a_preset_of_its_own() -> None:
 
 
 def test_the_mainnet_preset_has_the_published_rules() -> None:
-    schedule = load_schedule("finney", known_sources=None).schedule
+    schedule = load_schedule("finney").schedule
     by_id = {c.id: c for stage in schedule.stages for c in stage.competitions}
     assert {i: c.name for i, c in by_id.items()} == {
         1: "SN9_MODEL", 2: "B7_MULTI_CHOICE", 3: "INSTRUCT_8B", 4: "DISTILLED_REASONING_3B",
@@ -440,14 +432,12 @@ def test_a_base_model_is_read_shown_and_should_be_pinned_by_its_weights(tmp_path
     digest = Digest("ab" * 32)
     pinned = tmp_path / "pinned.toml"
     pinned.write_text(text.replace("reserve = 0.5 }", f'tensor_digest = "{digest}" }}'))
-    plain, ours = (
-        load_schedule(s, known_sources=None).schedule.at(Block(0))[0] for s in ("simnet", pinned)
-    )
+    plain, ours = (load_schedule(s).schedule.at(Block(0))[0] for s in ("simnet", pinned))
     assert plain.base_model is not None
     assert (plain.base_model.tensor_digest, plain.base_model.reserve) == (None, 0.5)
     assert ours.base_model == replace(plain.base_model, tensor_digest=digest, reserve=1.0)
     assert any("is more than 6 deviations" in line for line in competition_lines(ours))
-    told = [warnings(load_schedule(s, known_sources=None).schedule) for s in ("simnet", pinned)]
+    told = [warnings(load_schedule(s).schedule) for s in ("simnet", pinned)]
     assert any("is pinned only by its commit" in line for line in told[0])
     assert not any("base model" in line for line in told[1])
 
@@ -457,11 +447,11 @@ def test_a_base_model_that_cannot_be_is_refused_with_its_line(tmp_path: Path) ->
     moved = tmp_path / "moved.toml"
     moved.write_text(text.replace("5b1f0c6f3d0a4e7d9c2b8a71e64f30d2c95e8b17", "main"))
     with pytest.raises(ScheduleError, match=r"line \d+: .*base_model: revision 'main'"):
-        load_schedule(moved, known_sources=None)
+        load_schedule(moved)
 
 
 def test_every_task_of_simnet_has_a_level_and_no_gain_is_lost() -> None:
-    schedule = load_schedule("simnet", known_sources=None).schedule
+    schedule = load_schedule("simnet").schedule
     tasks = [(c.name, t) for stage in schedule.stages for c in stage.competitions for t in c.tasks]
     assert all(task.level is not None for _, task in tasks)
     assert len(leverage_lines(schedule)) == len({(name, task.name) for name, task in tasks})

@@ -30,7 +30,7 @@ def test_what_published_models_say_is_admitted(name: str) -> None:
 
 def test_every_architecture_that_a_preset_allows_has_a_table() -> None:
     for preset in PRESETS:
-        schedule = load_schedule(preset, known_sources=None).schedule
+        schedule = load_schedule(preset).schedule
         for competition in (c for stage in schedule.stages for c in stage.competitions):
             assert competition.constraints.architectures <= FAMILIES.keys()
 

@@ -238,7 +238,7 @@ def test_the_competitions_are_those_of_the_schedules_that_ship() -> None:
 
 def test_every_competition_that_ships_says_what_it_is_for() -> None:
     for preset in PRESETS:
-        loaded = load_schedule(preset, known_sources=None)
+        loaded = load_schedule(preset)
         for stage in loaded.schedule.stages:
             for competition in stage.competitions:
                 said = loaded.summary_at(stage.from_block, competition)
@@ -251,7 +251,7 @@ def test_the_example_of_a_schedule_can_be_loaded_and_decides(tmp_path: Path) -> 
     (example,) = re.findall(r"<!-- example -->\n```toml\n(.*?)```", text, re.DOTALL)
     file = tmp_path / "example.toml"
     file.write_text(example)
-    loaded = load_schedule(file, known_sources=None)
+    loaded = load_schedule(file)
     assert [c.name for s in loaded.schedule.stages for c in s.competitions] == ["CHAT", "CHAT"]
     assert not undecided_lines(loaded.schedule)
     assert not unburnt_lines(loaded.schedule)

@@ -354,7 +354,7 @@ def test_diff_of_equal_schedules_says_so(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_stage_that_one_side_lacks_is_one_difference() -> None:
     from sn37.app.schedule.load import load_schedule
 
-    finney, simnet = (load_schedule(p, known_sources=None).schedule for p in ("finney", "simnet"))
+    finney, simnet = (load_schedule(p).schedule for p in ("finney", "simnet"))
     found = differences(finney, simnet)
     assert Difference(where="from block 0", old=None, new="present") in found
     assert all("competition" not in d.where for d in found)

@@ -52,7 +52,7 @@ def loaded(folder: Path, *edits: tuple[str, str]) -> LoadedSchedule:
         text = text.replace(old, new, 1)
     path = folder / "rules.toml"
     path.write_text(text)
-    return load_schedule(path, known_sources=None)
+    return load_schedule(path)
 
 
 def test_a_mixture_becomes_a_task_for_each_source(tmp_path: Path) -> None:

@@ -17,16 +17,16 @@ FIRST = CompetitionId(1)
 def overlaid(folder: Path, text: str) -> LoadedSchedule:
     file = folder / "mine.toml"
     file.write_text(text)
-    return load_schedule(file, known_sources=None)
+    return load_schedule(file)
 
 
 def test_a_file_with_only_a_base_is_the_base(tmp_path: Path) -> None:
-    finney = load_schedule("finney", known_sources=None)
+    finney = load_schedule("finney")
     assert overlaid(tmp_path, 'base = "finney"\n').fingerprint == finney.fingerprint
 
 
 def test_only_what_the_file_has_differs_and_the_fingerprint_shows_it(tmp_path: Path) -> None:
-    finney = load_schedule("finney", known_sources=None)
+    finney = load_schedule("finney")
     mine = overlaid(
         tmp_path,
         'base = "finney"\nwarmup_rounds = 1\n'
@@ -62,7 +62,7 @@ def test_a_base_may_be_a_file_beside_it(tmp_path: Path) -> None:
         overlaid(tmp_path, '\nbase = "all.toml"\n')
     (tmp_path / "all.toml").write_text(read_schedule("simnet")[1])
     mine = overlaid(tmp_path, 'base = "all.toml"\n')
-    assert mine.fingerprint == load_schedule("simnet", known_sources=None).fingerprint
+    assert mine.fingerprint == load_schedule("simnet").fingerprint
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ async def model_commit(repo: str, branch: str) -> str:
 
 
 def test_the_shipped_preset_names_each_open_revision_once() -> None:
-    schedule = load_schedule("finney", known_sources=None).schedule
+    schedule = load_schedule("finney").schedule
     assert unpinned(schedule) == (
         "source codeforces at 'main'",
         "source fineweb at 'main'",
@@ -60,7 +60,7 @@ async def test_the_base_of_a_schedule_is_pinned_and_not_what_differs_from_it() -
 
 
 def test_a_schedule_that_is_pinned_is_not_refused() -> None:
-    require_pinned(load_schedule("simnet", known_sources=None).schedule, "preset simnet")
+    require_pinned(load_schedule("simnet").schedule, "preset simnet")
 
 
 def test_check_refuses_an_open_revision_in_one_line_that_says_what_to_run(
@@ -99,7 +99,7 @@ async def test_what_is_pinned_stays(tmp_path: Path) -> None:
     assert await pin(text, PINNABLE, model_commit) == (text, ())
     file = tmp_path / "pinned.toml"
     file.write_text(text)
-    require_pinned(load_schedule(file, known_sources=None).schedule, str(file))
+    require_pinned(load_schedule(file).schedule, str(file))
 
 
 @pytest.mark.parametrize(
@@ -165,6 +165,6 @@ def test_a_pinned_file_is_written_and_its_fingerprint_shown(
     arguments = ["schedule", "pin", "simnet", "--output", str(target)]
     assert run(root.app, arguments, prog_name="sn37") == 0
     assert target.read_text() == read_schedule("simnet")[1]
-    fingerprint = load_schedule("simnet", known_sources=None).fingerprint
+    fingerprint = load_schedule("simnet").fingerprint
     said = f"{target}: 0 revisions pinned, fingerprint {fingerprint}\n"
     assert capsys.readouterr().out == said

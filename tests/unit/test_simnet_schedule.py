@@ -17,12 +17,11 @@ from sn37.adapters.simnet.miners.roster import (
     Miner,
     Trick,
 )
-from sn37.app.samples.plugins import SIMNET_SOURCE
 from sn37.app.schedule.load import load_schedule
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.competition import Competition, TokenizerRef
 
-SCHEDULE = load_schedule("simnet", known_sources={SIMNET_SOURCE}).schedule
+SCHEDULE = load_schedule("simnet").schedule
 FIRST_ROUND = SCHEDULE.timing.next_sync_block(HEAD)
 SECOND_ROUND = SCHEDULE.timing.next_sync_block(FIRST_ROUND)
 LARGEST_ITEM_BYTES, SMALLEST_ITEM_BYTES = 4, 2  # float32, bfloat16

@@ -31,9 +31,9 @@ LISTS = st.recursive(FINITE, st.lists, max_leaves=5)
 def written(text: str, folder: Path) -> tuple[str, str]:
     """The fingerprint of a schedule, and that of its written form."""
     (folder / "first.toml").write_text(text, encoding="utf-8")
-    first = load_schedule(folder / "first.toml", known_sources=None)
+    first = load_schedule(folder / "first.toml")
     (folder / "again.toml").write_text(toml_of(first), encoding="utf-8")
-    again = load_schedule(folder / "again.toml", known_sources=None)
+    again = load_schedule(folder / "again.toml")
     assert again.schedule == first.schedule
     assert again.summaries == first.summaries
     return first.fingerprint, again.fingerprint
@@ -42,7 +42,7 @@ def written(text: str, folder: Path) -> tuple[str, str]:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_loads_back_to_the_same_fingerprint(preset: str, tmp_path: Path) -> None:
     first, again = written(read_schedule(preset)[1], tmp_path)
-    assert first == again == load_schedule(preset, known_sources=None).fingerprint
+    assert first == again == load_schedule(preset).fingerprint
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -127,7 +127,7 @@ def test_summaries_are_kept_for_each_stage_and_are_not_in_the_fingerprint(tmp_pa
     first, again = written(said, tmp_path)
     assert first == again == written(SMALL, tmp_path)[0]
     (tmp_path / "said.toml").write_text(said)
-    loaded = load_schedule(tmp_path / "said.toml", known_sources=None)
+    loaded = load_schedule(tmp_path / "said.toml")
     words, other = loaded.schedule.at(Block(100))
     assert loaded.summary_at(Block(5000), other) == 'For "others".'
     assert loaded.summary_at(Block(5000), words) is None
@@ -143,7 +143,7 @@ def test_a_summary_that_cannot_be_shown_is_refused_with_its_line(
         SMALL.replace('name = "OTHER"', f'name = "OTHER"\nsummary = {value_text(summary)}')
     )
     with pytest.raises(ScheduleError, match=r"line \d+: competitions\.other\.summary: expected"):
-        load_schedule(file, known_sources=None)
+        load_schedule(file)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_name_that_a_terminal_would_obey_is_refused_with_its_line(
 def test_a_file_with_an_odd_name_is_written_as_toml(tmp_path: Path) -> None:
     file = tmp_path / "a\x1bb.toml"
     file.write_text(SMALL)
-    tomllib.loads(toml_of(load_schedule(file, known_sources=None)))
+    tomllib.loads(toml_of(load_schedule(file)))
 
 
 def test_the_file_explains_every_key_that_it_has(capsys: pytest.CaptureFixture[str]) -> None:

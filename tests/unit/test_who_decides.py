@@ -82,7 +82,7 @@ def test_t37_a_schedule_cannot_ask_for_a_judge(method: str, tmp_path: Path) -> N
     file = tmp_path / "schedule.toml"
     file.write_text(asked)
     with pytest.raises(ScheduleError, match="method"):
-        load_schedule(str(file), known_sources={"simnet"})
+        load_schedule(str(file))
 
 
 def test_t37_what_is_scored_is_a_loss_that_code_computes() -> None:

@@ -197,7 +197,7 @@ def _schedule(name: str | None, settings: Settings, receipt: Receipt) -> LoadedS
 
     given = name or preset_of(settings.network)
     try:
-        loaded = load_schedule(given if given in PRESETS else Path(given), known_sources=None)
+        loaded = load_schedule(given if given in PRESETS else Path(given))
     except ScheduleError as error:
         raise (UsageError if name else CommandError)(str(error)) from error
     if loaded.fingerprint != receipt.schedule_fingerprint:

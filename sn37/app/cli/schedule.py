@@ -52,7 +52,7 @@ def check(
     from sn37.app.wiring.start_checks import require_checks
 
     render = renderer()
-    loaded = _load(file, None, render)
+    loaded = _load(file, render)
     unable = schedule_view.not_scored_lines(loaded.schedule)
     if structure_only:
         require_pinned(loaded.schedule, loaded.origin)
@@ -116,7 +116,7 @@ def pin(
 
     if output is None and file in PRESETS:
         raise UsageError(f"{file} is a preset: name the file to write with --output")
-    _load(file, None)
+    _load(file)
     target = output or Path(file)
     _, text = read_schedule(file if file in PRESETS else Path(file))
     sources = Sources(installed_plugin, deadline_s=PIN_DEADLINE_S)
@@ -125,7 +125,7 @@ def pin(
         write_whole(target, changed.encode())
     except OSError as error:
         raise CommandError(f"{target}: {error.strerror or error}") from error
-    fingerprint = _load(str(target), None).fingerprint
+    fingerprint = _load(str(target)).fingerprint
     if as_json:
         pinned = as_json_value(found)
         _print_json({"schedule": str(target), "fingerprint": fingerprint, "pinned": pinned})
@@ -195,7 +195,7 @@ def show(
 
     if file is not None and network is not None:
         raise UsageError(f"{file} and --network {network} exclude each other: give one of them")
-    loaded = _load(file or preset_of(network or "finney"), None)
+    loaded = _load(file or preset_of(network or "finney"))
     if as_toml:
         from sn37.app.schedule.toml_schedule import toml_of
 
@@ -253,7 +253,7 @@ def levels(
 
     flags = {"config": config, "network": network, "state_dir": state_dir}
     settings = load_settings(flags)
-    loaded = _load(file or preset_of(settings.network), None)
+    loaded = _load(file or preset_of(settings.network))
     found = propose_levels(Machine(settings).recorded_state(), loaded.schedule)
     if not found:
         raise CommandError(
@@ -278,7 +278,7 @@ def diff(old: File, new: File, as_json: options.AsJson = False) -> None:
     """Print the differences between two schedules."""
     from sn37.app.schedule.advice import differences
 
-    before, after = _load(old, None), _load(new, None)
+    before, after = _load(old), _load(new)
     found = differences(before.schedule, after.schedule)
     if as_json:
         _print_json([{"where": d.where, "old": d.old, "new": d.new} for d in found])
@@ -295,7 +295,6 @@ def diff(old: File, new: File, as_json: options.AsJson = False) -> None:
 
 def _load(
     source: str,
-    known_sources: frozenset[str] | None,
     template_problem: TemplateProblem | None = None,
 ) -> LoadedSchedule:
     from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule
@@ -303,7 +302,6 @@ def _load(
     try:
         return load_schedule(
             source if source in PRESETS else Path(source),
-            known_sources=known_sources,
             template_problem=template_problem,
         )
     except ScheduleError as error:

@@ -192,6 +192,6 @@ def _parameter(text: str) -> tuple[str, ParameterValue]:
 def _schedule(asked: Asked, settings: Settings) -> Schedule:
     name = asked.schedule or preset_of(settings.network)
     try:
-        return load_schedule(name if name in PRESETS else Path(name), known_sources=None).schedule
+        return load_schedule(name if name in PRESETS else Path(name)).schedule
     except ScheduleError as error:
         raise CommandError(str(error)) from error

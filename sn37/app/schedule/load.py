@@ -8,7 +8,7 @@ another file as its ``base``, and only hold what differs from it, see ``overlay`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -63,7 +63,7 @@ def preset_of(network: str) -> str:
 def preset_with(fingerprint: str) -> str | None:
     """Return the preset with this fingerprint, if this version has it."""
     for preset in PRESETS:
-        if load_schedule(preset, known_sources=None).fingerprint == fingerprint:
+        if load_schedule(preset).fingerprint == fingerprint:
             return preset
     return None
 
@@ -71,14 +71,11 @@ def preset_with(fingerprint: str) -> str | None:
 def load_schedule(
     source: Path | str,
     *,
-    known_sources: Collection[str] | None,
     template_problem: TemplateProblem | None = None,
 ) -> LoadedSchedule:
     """Read a schedule file, or a preset by its name.
 
     Args:
-        known_sources: The data sets that can be opened here; ``None``: not checked, for reading
-            a schedule on a machine that does not score.
         template_problem: Returns why a chat template cannot be rendered; called for each one.
 
     Raises:
@@ -86,7 +83,7 @@ def load_schedule(
     """
     origin, text = read_schedule(source)
     reader = _Reader(origin=origin, text=text, folder=Path(source).parent)
-    schedule = reader.read(known_sources, template_problem)
+    schedule = reader.read(template_problem)
     return LoadedSchedule(
         schedule=schedule,
         fingerprint=canonical_digest(as_json(schedule)),
@@ -129,11 +126,9 @@ class _Reader:
         self._read = Overlaid({}, {})
         self.summaries: dict[tuple[Block, CompetitionId], str] = {}
 
-    def read(
-        self, known_sources: Collection[str] | None, template_problem: TemplateProblem | None
-    ) -> Schedule:
+    def read(self, template_problem: TemplateProblem | None) -> Schedule:
         table = self._table()
-        sources = self._sources(table, known_sources)
+        sources = self._sources(table)
         for index, stage in enumerate(table.stages):
             for name in stage.shares:
                 if name not in table.competitions:
@@ -230,16 +225,11 @@ class _Reader:
             if isinstance(table, dict):
                 earlier[name] = table
 
-    def _sources(
-        self, table: ScheduleTable, known_sources: Collection[str] | None
-    ) -> dict[str, Source]:
+    def _sources(self, table: ScheduleTable) -> dict[str, Source]:
         sources: dict[str, Source] = {}
         for name, source in table.sources.items():
             with self._located(("sources", name)):
                 sources[name] = source.value(name)
-                if known_sources is not None and name not in known_sources:
-                    known = ", ".join(sorted(known_sources)) or "none"
-                    raise BrokenRule(f"data set {name!r} is not installed; installed: {known}")
         return sources
 
     @contextmanager

@@ -17,7 +17,7 @@ def rules_of_network(settings: Settings) -> LoadedSchedule:
     """
     source = settings.schedule or preset_of(settings.network)
     try:
-        return load_schedule(source, known_sources=None)
+        return load_schedule(source)
     except ScheduleError as error:
         raise CommandError(str(error)) from error
 

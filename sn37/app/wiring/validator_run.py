@@ -146,7 +146,7 @@ def cautions(settings: Settings, loaded: LoadedSchedule) -> Iterator[Cautioned]:
     """Yield what an operator should know about a run before it begins."""
     if settings.schedule is not None and not settings.is_simnet:
         preset = preset_of(settings.network)
-        shipped = load_schedule(preset, known_sources=None).fingerprint
+        shipped = load_schedule(preset).fingerprint
         if loaded.fingerprint != shipped:
             advice = (
                 f"{loaded.origin} has the fingerprint {loaded.fingerprint[:16]}, the preset "

@@ -39,7 +39,7 @@ async def signers_of(net: SharedSimnet, name: str) -> dict[tuple[int, int], str]
 
 
 async def audit(net: SharedSimnet, name: str) -> tuple[object, ...]:
-    loaded = load_schedule("simnet", known_sources={"simnet"})
+    loaded = load_schedule("simnet")
     store = SqliteStateStore(net.root / name / "state.sqlite")
     try:
         auditor = Auditor(

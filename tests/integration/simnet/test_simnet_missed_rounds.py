@@ -30,7 +30,7 @@ MINERS = (
     Miner(name="first-2", competition=2, quality=1.0, noise=1.5, block=120),
     Miner(name="better-2", competition=2, quality=0.957, noise=1.5, block=1_500),
 )
-LOADED = load_schedule("simnet", known_sources={"simnet"})
+LOADED = load_schedule("simnet")
 
 
 @dataclass(frozen=True, slots=True)

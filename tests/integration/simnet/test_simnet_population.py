@@ -367,7 +367,7 @@ def test_without_a_start_time_every_world_has_the_same_clock(world: World) -> No
 
 
 def test_the_shipped_schedule_names_what_the_world_provides() -> None:
-    schedule = load_schedule("simnet", known_sources=None).schedule
+    schedule = load_schedule("simnet").schedule
     assert schedule.netuid == NETUID
     for stage in schedule.stages:
         rules = {competition.id: competition for competition in stage.competitions}

@@ -70,7 +70,7 @@ def test_a_schedule_around_each_source_that_ships_passes_its_check(
     assert sn37("new", name, "--out", str(file)) == 0
     assert f"next: sn37 schedule check {file}" in capsys.readouterr().out
     assert sn37("check", str(file)) == 0
-    (competition,) = load_schedule(file, known_sources=None).schedule.at(Block(1800))
+    (competition,) = load_schedule(file).schedule.at(Block(1800))
     (task,) = competition.tasks
     assert task.source.name == name
     assert task.method.traits.is_scored
@@ -192,7 +192,7 @@ def test_a_schedule_for_every_method_can_be_read(method: Method, tmp_path: Path)
     )
     file = tmp_path / "mine.toml"
     file.write_text(new_schedule(source, method, num_samples=100, file=str(file)))
-    (competition,) = load_schedule(file, known_sources=None).schedule.at(Block(1800))
+    (competition,) = load_schedule(file).schedule.at(Block(1800))
     assert [task.method for task in competition.tasks] == [method]
     assert undecided(competition) == ()
 

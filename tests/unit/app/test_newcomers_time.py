@@ -30,7 +30,7 @@ SCORED = (Verdict.SCORED, None)
 
 def finneys_time() -> Schedule:
     """One competition of our samples, with the limits and the time of finney's SN9_MODEL."""
-    finney = load_schedule("finney", known_sources=None).schedule
+    finney = load_schedule("finney").schedule
     theirs = finney.stages[0].competitions[0]
     (ours,) = one_competition().stages[0].competitions
     assert (theirs.name, theirs.timeout_s, finney.max_new_entries) == ("SN9_MODEL", 900.0, 20)

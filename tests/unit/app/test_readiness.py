@@ -158,7 +158,7 @@ def test_nothing_is_wrong_if_no_check_failed() -> None:
 
 
 async def test_each_task_is_named_with_the_method_that_scores_it() -> None:
-    schedule = load_schedule("finney", known_sources=None).schedule
+    schedule = load_schedule("finney").schedule
     told = {c.name: c for c in await checks(schedule) if c.name.startswith("task ")}
     for stage in schedule.stages:
         for competition in stage.competitions:
@@ -193,7 +193,7 @@ def few_data_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "dataset_names", lambda: frozenset({"word_sorting"}))
 
 
-FAULTY = [source.name for source in sources_of(load_schedule("finney", known_sources=None).schedule)
+FAULTY = [source.name for source in sources_of(load_schedule("finney").schedule)
           if source.name != "word_sorting"]  # fmt: skip
 
 

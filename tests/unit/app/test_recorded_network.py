@@ -42,7 +42,7 @@ def record(folder: Path, *documents: bytes) -> None:
 
 
 def statement(preset: str) -> bytes:
-    fingerprint = load_schedule(preset, known_sources=None).fingerprint
+    fingerprint = load_schedule(preset).fingerprint
     return json.dumps({"schedule_fingerprint": fingerprint}).encode()
 
 
@@ -119,7 +119,7 @@ def test_a_damaged_statement_is_named(tmp_path: Path) -> None:
 
 
 def test_every_preset_is_found_by_its_fingerprint() -> None:
-    found = [load_schedule(preset, known_sources=None).fingerprint for preset in PRESETS]
+    found = [load_schedule(preset).fingerprint for preset in PRESETS]
     assert [preset_with(fingerprint) for fingerprint in found] == list(PRESETS)
     assert preset_with("0" * 64) is None
 

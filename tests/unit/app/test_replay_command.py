@@ -23,7 +23,7 @@ from sn37.domain.ids import Digest, Hotkey, TaskName
 from sn37.domain.records.receipt import Receipt, SignedReceipt
 from sn37.testing.builders import a_receipt, a_round_key, some_samples
 
-SIMNET = load_schedule("simnet", known_sources=None)
+SIMNET = load_schedule("simnet")
 RULES = SIMNET.schedule.at(SIMNET.schedule.stages[0].from_block)[0]
 TASK = RULES.tasks[0]
 

@@ -107,7 +107,7 @@ class TestDevice:
 
 class TestCautions:
     def test_a_run_that_sends_nothing_is_told_at_the_start(self) -> None:
-        loaded = load_schedule("simnet", known_sources=None)
+        loaded = load_schedule("simnet")
         assert list(session.cautions(Settings(network="simnet"), loaded)) == []
         (caution,) = session.cautions(Settings(network="simnet", offline=True), loaded)
         assert caution.what == "offline"
@@ -115,14 +115,14 @@ class TestCautions:
     def test_a_schedule_unlike_the_presets_is_told_with_both_fingerprints(
         self, tmp_path: Path
     ) -> None:
-        preset = load_schedule("finney", known_sources=None)
+        preset = load_schedule("finney")
         file = tmp_path / "mine.toml"
         settings = Settings(network="test", schedule=file)
         file.write_text('base = "finney"\n')
-        same = load_schedule(file, known_sources=None)
+        same = load_schedule(file)
         assert list(session.cautions(settings, same)) == []
         file.write_text('base = "finney"\nwarmup_rounds = 1\n')
-        other = load_schedule(file, known_sources=None)
+        other = load_schedule(file)
         (caution,) = session.cautions(settings, other)
         assert caution.what == "schedule"
         assert preset.fingerprint[:16] in caution.advice

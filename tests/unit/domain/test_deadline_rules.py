@@ -26,7 +26,7 @@ from sn37.domain.scoring.jobs import ScoringJob
 from sn37.domain.submission.models import ModelArtifact
 from sn37.testing.builders import a_batch, a_job, a_sample, an_artifact, some_constraints
 
-FINNEY = load_schedule("finney", known_sources=None).schedule
+FINNEY = load_schedule("finney").schedule
 
 
 def finney(competition: int, block: int) -> Competition:
