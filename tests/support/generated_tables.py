@@ -65,7 +65,6 @@ def _method(method: Method) -> str:
     traits = method.traits
     worst = dict.fromkeys(f"{worst_loss(method, prescribed=is_):g}" for is_ in (True, False))
     answers = (
-        traits.is_scored,
         traits.has_controls,
         traits.has_floor,
         traits.is_screened,

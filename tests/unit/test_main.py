@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import resource
 import subprocess
 import sys
@@ -23,8 +22,6 @@ from sn37.app.errors import CommandError
 from sn37.app.samples import plugins
 from sn37.app.schedule.advice import Difference, differences, warnings
 from sn37.app.schedule.load import read_schedule
-from sn37.domain.schedule import methods
-from sn37.domain.schedule.methods import SCORED_METHODS, Method, not_scored
 from sn37.ports.errors import ChainUnavailable
 
 HELP_S = 0.5
@@ -235,23 +232,6 @@ def test_check_of_the_structure_alone_warns_of_what_is_allowed_and_odd(
     assert "warning: from block 3786611, SN9_MODEL: epsilon ends at 0.100%, below 0.5%" in said
     assert "codeforces, fineweb, if_eval, synthetic_1, word_sorting" in said
     assert "finney.toml: valid, 4 stages" in said
-
-
-def test_check_refuses_a_task_that_this_version_cannot_score(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(methods, "SCORED_METHODS", SCORED_METHODS - {Method.INSTRUCTION_RULES})
-    preset = Path(sn37.__file__).with_name("app").joinpath("schedules/simnet.toml").read_text()
-    text = 'burn = "5burn"\n' + re.sub(r"(?m)^base_model = .*$", "", preset)
-    file = tmp_path / "quiz.toml"
-    method = '"instruction_rules"\nmax_new_tokens = 8'
-    file.write_text(text.replace('"reference_loss"', method, 1))
-    assert sn37_command("schedule", "check", str(file)) == 1
-    unable = not_scored(Method.INSTRUCTION_RULES)
-    refused = rf"task \w+ of competition 1 \(SIMNET_INSTRUCT\): {unable}; to fix it: "
-    assert re.search(refused, capsys.readouterr().err)
-    assert sn37_command("schedule", "check", str(file), "--structure-only") == 0
-    assert re.search(rf"warning: task \w+ of competition 1: {unable}", capsys.readouterr().out)
 
 
 def test_check_names_a_warning_of_several_stages_once(

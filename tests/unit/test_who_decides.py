@@ -18,7 +18,7 @@ from sn37.app.schedule.load import ScheduleError, load_schedule
 from sn37.app.wiring.network import Network
 from sn37.domain.data.batches import interleave
 from sn37.domain.round.evidence import task_scores, weigh
-from sn37.domain.schedule.methods import SCORED_METHODS, Method
+from sn37.domain.schedule.methods import Method
 from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
 from sn37.testing.builders import a_competition, a_task
 from tests.support.fake_world import World
@@ -64,6 +64,8 @@ def test_t37_a_job_holds_one_model_and_no_judge() -> None:
         "constraints",
         "batches",
         "timeout_s",
+        "budgets",
+        "stop",
         "tokenizer",
         "template",
         "skip_blocks",
@@ -86,8 +88,8 @@ def test_t37_a_schedule_cannot_ask_for_a_judge(method: str, tmp_path: Path) -> N
 
 
 def test_t37_what_is_scored_is_a_loss_that_code_computes() -> None:
-    traits = [m.traits for m in SCORED_METHODS]
-    assert all(t.given_text is not None or t.options is not None for t in traits)
+    traits = [m.traits for m in Method]
+    assert all(t.given_text is not None or t.is_choice or t.is_generated for t in traits)
     assert not any(word in method for method in Method for word in ("judge", "preference", "elo"))
 
 

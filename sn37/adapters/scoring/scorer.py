@@ -27,7 +27,7 @@ from sn37.adapters.scoring.sandbox.probe import probe as probe_host
 from sn37.adapters.scoring.usage import Meter
 from sn37.domain.canonical import as_json, canonical_digest
 from sn37.domain.data.samples import Sample
-from sn37.domain.schedule.methods import Method, not_scored
+from sn37.domain.schedule.methods import Method
 from sn37.domain.scoring.choices import ChoiceQuestion, questions_of, unaskable
 from sn37.domain.scoring.controls import Control, controls_of
 from sn37.domain.scoring.deadlines import deadlines_of
@@ -219,8 +219,6 @@ class WorkerScorer:
 
 def _check(job: ScoringJob) -> None:
     for batch in job.batches:
-        if why := not_scored(batch.method):
-            raise ScorerUnavailable(f"task {batch.task}: {why}; schedule one of these methods")
         if why := unaskable(batch):
             raise ScorerUnavailable(f"task {batch.task}: {why}; use a source of such questions")
         if batch.method.traits.is_generated and batch.task not in job.budgets:

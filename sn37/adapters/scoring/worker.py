@@ -45,7 +45,7 @@ from sn37.adapters.scoring.model.tensors import read_headers
 from sn37.adapters.scoring.model.tokenizing import TextTokenizer, load_tokenizer
 from sn37.adapters.scoring.questions import answer_nats
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule.methods import GivenText, not_scored
+from sn37.domain.schedule.methods import GivenText
 from sn37.domain.scoring import deadlines
 from sn37.domain.scoring.jobs import Implementation
 
@@ -55,15 +55,12 @@ loading.warm()
 def main(stream: socket.socket) -> None:
     """Serve the one order that arrives on ``stream``, then end.
 
-    An order with a method that this worker cannot score fails before anything is loaded.
+    An order with a method that this worker does not know fails before anything is loaded.
     """
     try:
         order = receive_order(stream)
     except MalformedMessage as error:
         stream.sendall(Failed(str(error)).encode())
-        return
-    if unable := next(filter(None, (not_scored(block.method) for block in order.blocks)), ""):
-        stream.sendall(Failed(unable).encode())
         return
     try:
         device = determinism.configure(device=order.device, threads=order.threads)

@@ -53,7 +53,6 @@ def check(
 
     render = renderer()
     loaded = _load(file, render)
-    unable = schedule_view.not_scored_lines(loaded.schedule)
     if structure_only:
         require_pinned(loaded.schedule, loaded.origin)
     else:
@@ -64,7 +63,6 @@ def check(
     if unburnt and file not in PRESETS:
         raise CommandError(f"{loaded.origin}: {unburnt[0]}")
     doubts = (
-        *unable,
         *schedule_view.warnings(
             loaded.schedule, scorable=scored_architectures(), renders_templates=render is not None
         ),

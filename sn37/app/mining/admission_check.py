@@ -18,7 +18,7 @@ from sn37.domain.data.samples import Provenance, Sample
 from sn37.domain.ids import Seed
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.competition import Competition
-from sn37.domain.schedule.methods import SCORED_METHODS, Method
+from sn37.domain.schedule.methods import Method
 from sn37.domain.scoring.jobs import job_under
 from sn37.domain.scoring.worst_loss import are_too_many, bounded, num_lost
 from sn37.domain.submission.admission import AdmissionStep, Examined
@@ -132,15 +132,12 @@ async def _load(
     request: Request, examined: Examined, skipped: dict[AdmissionStep, str]
 ) -> Examined:
     """Load the admitted model as a round would, if this machine can."""
-    methods = SCORED_METHODS & {task.method for task in request.rules.tasks}
     tokenizer = await _tokenizer(request) if request.loading else None
     prescribed = request.rules.tokenizer
     if not request.loading:
         skipped[AdmissionStep.LOADING] = "left out by --no-loading"
     elif any(find_spec(name) is None for name in ("torch", "transformers")):
         skipped[AdmissionStep.LOADING] = "needs sn37[scorer]: pip install 'sn37[scorer]'"
-    elif not methods:
-        skipped[AdmissionStep.LOADING] = "this version cannot score any of the tasks"
     elif prescribed is not None and tokenizer is None:
         skipped[AdmissionStep.LOADING] = (
             f"the competition's tokenizer {prescribed.repo} is not here: give --tokenizer FOLDER"
@@ -154,7 +151,6 @@ async def _load(
             examined,
             examined.artifact,
             request.rules,
-            methods=methods,
             tokenizer=tokenizer,
         )
     except ScorerUnavailable as error:
@@ -230,7 +226,6 @@ async def try_out(
     artifact: ModelArtifact,
     rules: Competition,
     *,
-    methods: Collection[Method],
     tokenizer: PurePath | None,
 ) -> Examined:
     """Score a few samples of the competition's tasks as in a round; return the result.
@@ -241,7 +236,6 @@ async def try_out(
     batches = tuple(
         TaskBatch(task=task.name, method=task.method, samples=trial_of(task.method))
         for task in rules.tasks
-        if task.method in methods
     )
     job = job_under(rules, artifact=artifact, batches=batches, tokenizer=tokenizer)
     budgets = {task: min(most, TRIAL_TOKENS) for task, most in job.budgets.items()}

@@ -78,7 +78,8 @@ async def evaluate(tools: MinerTools, request: EvaluateRequest, *, told: Told) -
     """
     settings = tools.settings
     loaded = rules_of_network(settings)
-    tools.require_scorer(competition_of(loaded, request.competition))
+    competition_of(loaded, request.competition)  # an unknown one is named before anything is read
+    tools.require_scorer()
     async with tools.reading() as network:
         head = (await network.chain.head()).number
         block = head if request.at is None else request.at

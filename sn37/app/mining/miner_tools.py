@@ -56,8 +56,8 @@ class MinerTools(Protocol):
         """Return the number of positions of an admitted model, if it has a table of them."""
         ...
 
-    def require_scorer(self, rules: Competition) -> None:
-        """Raise ``CommandError`` unless this machine can score all tasks of a competition."""
+    def require_scorer(self) -> None:
+        """Raise ``CommandError`` unless this machine has the packages that scoring needs."""
         ...
 
     def scorer(self) -> OpenedScorer:

@@ -76,7 +76,7 @@ async def replay(wanted: Replay, *, kept: Kept, told: Callable[[int, int], None]
         PortError: A source, the hub or the device does not answer.
     """
     tools = wanted.tools
-    tools.require_scorer(wanted.rules)
+    tools.require_scorer()
     scorer = tools.scorer()
     try:
         tokenizer = await tools.needed_tokenizer(wanted.rules, wanted.tokenizer)

@@ -27,8 +27,8 @@ class ReplayTools(Protocol):
         """Open a chain that reaches at least ``block``, and the data sources; read only."""
         ...
 
-    def require_scorer(self, rules: Competition) -> None:
-        """Raise ``CommandError`` unless this machine can score all tasks of a competition."""
+    def require_scorer(self) -> None:
+        """Raise ``CommandError`` unless this machine has the packages that scoring needs."""
         ...
 
     def scorer(self) -> OpenedScorer:

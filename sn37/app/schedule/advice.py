@@ -9,7 +9,6 @@ from sn37.domain.canonical import JsonValue, as_json
 from sn37.domain.round.leverage import MAX_ROUNDS, leverages, undecided
 from sn37.domain.schedule.competition import Competition, Freshness, Source, Task
 from sn37.domain.schedule.epsilon import Epsilon, LinearEpsilon
-from sn37.domain.schedule.methods import not_scored
 from sn37.domain.schedule.mixture import by_whole, have_one_level, wholes
 from sn37.domain.schedule.schedule import Schedule
 
@@ -198,19 +197,6 @@ def unburnt_lines(schedule: Schedule) -> tuple[str, ...]:
             line = NO_BURN_BESIDE.format(names=" or ".join(c.name for c in signed))
             found.setdefault(line, []).append(stage.from_block)
     return tuple(f"from {_blocks(blocks)}, {line}" for line, blocks in found.items())
-
-
-def not_scored_lines(schedule: Schedule) -> tuple[str, ...]:
-    """Return a line for each task that a validator of this version cannot score."""
-    return tuple(
-        dict.fromkeys(
-            f"task {task.name} of competition {competition.id}: {why}"
-            for stage in schedule.stages
-            for competition in stage.competitions
-            for task in wholes(competition.tasks)
-            if (why := not_scored(task.method))
-        )
-    )
 
 
 def sources_without_freshness(schedule: Schedule) -> tuple[str, ...]:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sn37.app.config.toml_writer import key_text, value_text
-from sn37.app.errors import CommandError, UsageError
+from sn37.app.errors import UsageError
 from sn37.app.schedule.pins import BRANCH, WRITTEN, is_commit
 from sn37.domain.printable import printable
 from sn37.domain.schedule.competition import Freshness, ParameterValue, Source
-from sn37.domain.schedule.methods import SCORED_METHODS, Method, not_scored
+from sn37.domain.schedule.methods import Method
 from sn37.ports.dataset import Description, ParameterDescription
 
 DELAY_BLOCKS = 1200  # of simnet: 4 hours
@@ -81,24 +81,16 @@ def method_named(name: str) -> Method:
     """Return a method of the command line.
 
     Raises:
-        UsageError: There is no such method; lists those that can be scored.
+        UsageError: There is no such method; lists those that there are.
     """
-    if name in SCORED_METHODS:
+    if name in set(Method):
         return Method(name)
-    raise UsageError(f"--method {name}: expected one of {', '.join(sorted(SCORED_METHODS))}")
+    raise UsageError(f"--method {name}: expected one of {', '.join(sorted(Method))}")
 
 
 def method_for(source: NewSource, wanted: Method | None) -> Method:
-    """Return the method of the task: as wanted, else as the plug-in says.
-
-    Raises:
-        CommandError: This version cannot score it.
-    """
-    usual = source.description.method if source.description else Method.REFERENCE_LOSS
-    method = wanted or usual
-    if why := not_scored(method):
-        raise CommandError(f"data set {source.name}: {why}; choose one with --method")
-    return method
+    """Return the method of the task: as wanted, else as the plug-in says."""
+    return wanted or (source.description.method if source.description else Method.REFERENCE_LOSS)
 
 
 def new_schedule(source: NewSource, method: Method, *, num_samples: int, file: str) -> str:

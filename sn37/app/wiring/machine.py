@@ -30,7 +30,6 @@ from sn37.domain.ids import Block, RoundKey, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import ValidatorState
 from sn37.domain.schedule.competition import Competition, TokenizerRef
-from sn37.domain.schedule.methods import not_scored
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.schedule.schedule import CommitmentFormat
 from sn37.domain.submission.admission import Examined
@@ -128,11 +127,11 @@ class Machine:
 
         return PatientExaminer(HubExaminer(settings.state_dir / "checks"), patience())
 
-    def require_scorer(self, rules: Competition) -> None:
-        """Check that this machine can score all tasks of a competition.
+    def require_scorer(self) -> None:
+        """Check that this machine has the packages that scoring needs.
 
         Raises:
-            CommandError: A package is missing, or this version cannot score a task.
+            CommandError: A package is missing.
         """
         missing = [name for name in ("torch", "transformers") if find_spec(name) is None]
         if missing:
@@ -140,9 +139,6 @@ class Machine:
                 f"scoring needs {', '.join(missing)}, which is not installed: "
                 "run pip install 'sn37[scorer]'"
             )
-        for task in rules.tasks:
-            if why := not_scored(task.method):
-                raise CommandError(f"task {task.name} of competition {rules.id}: {why}")
 
     def scorer(self, *, allow_weak_sandbox: bool = False) -> WorkerScorer:
         """Return the scorer of this machine.

@@ -58,7 +58,6 @@ class MethodTraits:
     unit: LossUnit
     given_text: GivenText | None  # whose loss it is; ``None``: it is not the loss of a given text
     options: Options | None  # of its questions; ``None``: its samples are not such questions
-    is_scored: bool  # a worker of this version can score it
     is_screened: bool  # a base model's loss shows how unusual a row is
     has_controls: bool  # texts of known entropy are scored between its samples
     has_floor: bool  # a mean loss below the competition's floor is implausible
@@ -90,7 +89,6 @@ _TRAITS = complete(
             unit=LossUnit.TEXT,
             given_text=GivenText.RESPONSE,
             options=None,
-            is_scored=True,
             is_screened=True,
             has_controls=True,
             has_floor=True,
@@ -103,7 +101,6 @@ _TRAITS = complete(
             unit=LossUnit.TEXT,
             given_text=GivenText.WHOLE,
             options=None,
-            is_scored=True,
             is_screened=True,
             has_controls=True,
             has_floor=True,
@@ -116,7 +113,6 @@ _TRAITS = complete(
             unit=LossUnit.GUESS,
             given_text=None,
             options=Options.LETTERS,
-            is_scored=True,
             is_screened=False,
             has_controls=False,
             has_floor=False,
@@ -129,7 +125,6 @@ _TRAITS = complete(
             unit=LossUnit.GUESS,
             given_text=None,
             options=Options.TEXTS,
-            is_scored=True,
             is_screened=False,
             has_controls=False,
             has_floor=False,
@@ -142,7 +137,6 @@ _TRAITS = complete(
             unit=LossUnit.SHARE,
             given_text=None,
             options=Options.LETTERS,
-            is_scored=True,
             is_screened=False,
             has_controls=False,
             has_floor=False,
@@ -155,7 +149,6 @@ _TRAITS = complete(
             unit=LossUnit.SHARE,
             given_text=None,
             options=None,
-            is_scored=True,
             is_screened=False,
             has_controls=False,
             has_floor=False,
@@ -166,12 +159,4 @@ _TRAITS = complete(
     }
 )
 
-SCORED_METHODS = frozenset(method for method in Method if method.traits.is_scored)
 LEARNABLE_METHODS = frozenset(method for method in Method if method.traits.is_learnable)
-
-
-def not_scored(method: Method) -> str:
-    """Return why this version cannot score a method; empty if it can."""
-    if method in SCORED_METHODS:
-        return ""
-    return f"this version cannot score {method}, only {', '.join(sorted(SCORED_METHODS))}"

@@ -15,8 +15,6 @@ import pytest
 import sn37
 from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule import methods
-from sn37.domain.schedule.methods import Method
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing import builders
 from sn37.testing.tiny_models import a_real_job
@@ -127,12 +125,3 @@ async def test_blocks_arrive_one_by_one(warm_scorer: WorkerScorer, llama: Path) 
         assert first.block == job.blocks()[0]
         assert await anext(blocks)
     # Closed with two blocks to go.
-
-
-async def test_a_method_that_is_not_there_yet_is_refused_as_ours(
-    warm_scorer: WorkerScorer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(methods, "SCORED_METHODS", frozenset({Method.TEXT_LOSS}))
-    job = builders.a_job(batches=(builders.a_batch("quiz", method=Method.INSTRUCTION_RULES),))
-    with pytest.raises(ScorerUnavailable, match=r"quiz.*instruction_rules"):
-        await everything(warm_scorer, job)

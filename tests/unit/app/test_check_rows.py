@@ -11,7 +11,7 @@ from sn37.app.cli.run import run
 from sn37.app.mining import check_target
 from sn37.app.mining.admission_check import TRIAL, Status, rows_of, trial_of, try_out
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule.methods import Method, not_scored
+from sn37.domain.schedule.methods import Method
 from sn37.domain.scoring.choices import unaskable
 from sn37.domain.scoring.generated_answers import not_judgeable
 from sn37.domain.submission.admission import AdmissionStep, Examined
@@ -62,7 +62,6 @@ async def tried(scorer: FakeScorer) -> Examined:
         Examined(passed=LATE, artifact=ARTIFACT),
         ARTIFACT,
         a_competition(),
-        methods=frozenset(Method),
         tokenizer=None,
     )
 
@@ -72,7 +71,6 @@ def test_a_trial_of_every_method_can_be_scored(method: Method) -> None:
     batch = a_batch("task", method=method, samples=trial_of(method))
     assert len(batch.samples) == len(TRIAL)
     assert not unaskable(batch)
-    assert not not_scored(method)
     if method is Method.INSTRUCTION_RULES:
         assert not not_judgeable(batch.samples)
 

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from sn37.app.cli import root
 from sn37.app.cli.run import run
 from sn37.app.data_tools.new_source import described_source, require_opens
-from sn37.app.errors import CommandError, UsageError
+from sn37.app.errors import UsageError
 from sn37.app.samples.sources import Sources
 from sn37.app.schedule.load import load_schedule
-from sn37.app.schedule.new_schedule import NewSource, method_for, method_named, new_schedule
+from sn37.app.schedule.new_schedule import NewSource, method_for, new_schedule
 from sn37.dataset_plugin import LivePlugin, Parameters, StaticPlugin
 from sn37.domain.ids import Block
 from sn37.domain.round.leverage import undecided
 from sn37.domain.schedule.competition import Freshness, ParameterValue
-from sn37.domain.schedule.methods import SCORED_METHODS, Method
+from sn37.domain.schedule.methods import Method
 from sn37.ports.dataset import DatasetPlugin, Description, ParameterDescription
 from sn37.testing.fakes import FakeLiveDataset, FakePlugin, FakeStaticDataset
 
@@ -73,7 +73,6 @@ def test_a_schedule_around_each_source_that_ships_passes_its_check(
     (competition,) = load_schedule(file).schedule.at(Block(1800))
     (task,) = competition.tasks
     assert task.source.name == name
-    assert task.method.traits.is_scored
 
 
 def test_a_source_at_a_branch_is_to_be_pinned_next(
@@ -167,19 +166,6 @@ def test_a_file_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert file.read_text() == "mine"
     assert sn37("new", "word_sorting", "--out", str(tmp_path / "no" / "x")) == 1
     assert "No such file" in capsys.readouterr().err
-
-
-def test_a_method_that_cannot_be_scored_asks_for_another() -> None:
-    for method in set(Method) - SCORED_METHODS:
-        source = NewSource(
-            name="x",
-            freshness=Freshness.NONE,
-            description=Description(method=method),
-            parameters={},
-        )
-        with pytest.raises(CommandError, match="choose one with --method"):
-            method_for(source, None)
-    assert method_named("text_loss") is Method.TEXT_LOSS
 
 
 @pytest.mark.parametrize("method", Method)

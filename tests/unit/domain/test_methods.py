@@ -5,12 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sn37.domain.schedule.methods import (
-    LEARNABLE_METHODS,
-    SCORED_METHODS,
     LossUnit,
     Method,
     complete,
-    not_scored,
 )
 
 
@@ -34,17 +31,3 @@ def test_only_the_loss_of_a_given_text_is_treated_as_one(method: Method) -> None
         assert traits.unit is LossUnit.TEXT
         assert traits.has_controls
         assert traits.has_floor
-
-
-@pytest.mark.parametrize("method", Method)
-def test_a_method_that_is_not_scored_is_named_with_those_that_are(method: Method) -> None:
-    said = not_scored(method)
-    if method in SCORED_METHODS:
-        assert said == ""
-    else:
-        assert said.startswith(f"this version cannot score {method}, only ")
-        assert all(scored in said for scored in SCORED_METHODS)
-
-
-def test_what_is_trained_on_is_scored() -> None:
-    assert LEARNABLE_METHODS <= SCORED_METHODS
