@@ -67,7 +67,7 @@ bench: venv ## every benchmark in a small size; docs/performance.md has the larg
 	$(BIN)/python bench/scorer.py --shape tiny --count 20 --runs 3
 	$(BIN)/python bench/block.py --shape tiny
 	$(BIN)/python bench/precision.py --shape tiny --count 20
-	$(BIN)/python bench/choice.py --shape tiny --count 16 --runs 1
+	$(BIN)/python bench/choice.py --shape tiny --count 16 --prompts 16 --runs 1
 	$(BIN)/python bench/train.py --shape tiny --steps 3 --runs 1
 	$(BIN)/python -m bench.chain
 	$(BIN)/python bench/store.py --mib 512

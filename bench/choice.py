@@ -2,7 +2,8 @@
 
 The other side is a plain loop: transformers' own model in float32, one forward pass for each answer
 of each question, log-softmax over the full logits. Passes of both sides alternate in processes of
-their own, and medians are reported. Weights are random, of a published model's shape.
+their own, and medians are reported. Weights are random, of a published model's shape. Answers that
+are generated are compared with transformers' own ``generate`` (``generation_runs``).
 
     python bench/choice.py [--shape 135m] [--count 32] [--options 4] [--words 60] [--json FILE]
 """
@@ -20,7 +21,9 @@ from pathlib import Path
 from statistics import median
 
 import scorer_inputs as inputs
+import scorer_runs
 import torch
+from generation_runs import generation_figures
 from scorer_runs import in_a_process
 
 from sn37.adapters.scoring.model import determinism, loading
@@ -76,6 +79,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             samples=some_questions(options.count, options.options, options.words),
         )
         figures = _compare_choices(setting, options.runs)
+        generated = generation_figures(
+            scorer_runs.Setting(
+                model=folder, device="cpu", dtype="float32", threads=options.threads
+            ),
+            count=options.prompts,
+            num_runs=options.runs,
+        )
+        figures |= generated | {
+            "same_answers_fp32": min(one["same_answers_fp32"] for one in (figures, generated))
+        }
     print_table("figures", ("figure", "value"), sorted(figures.items()))
     write_figures(options.json, figures, libraries=("torch", "transformers", "tokenizers"))
     return 0
@@ -85,6 +98,7 @@ def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shape", choices=sorted(inputs.SHAPES), default="135m")
     parser.add_argument("--count", type=int, default=32, help="questions (default 32)")
+    parser.add_argument("--prompts", type=int, default=32, help="to answer (default 32)")
     parser.add_argument("--options", type=int, default=4, help="options of each (default 4)")
     parser.add_argument("--words", type=int, default=60, help="words of a question (default 60)")
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="float32")

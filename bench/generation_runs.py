@@ -17,9 +17,9 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from sn37.adapters.scoring.model import determinism, loading
-from sn37.adapters.scoring.model.generation import Generator, Prompt
+from sn37.adapters.scoring.model.answering.generation import Generator, Prompt
+from sn37.adapters.scoring.model.answering.stopping import Stops
 from sn37.adapters.scoring.model.losses import LossModel
-from sn37.adapters.scoring.model.stopping import Stops
 from sn37.adapters.scoring.model.tokenizing import load_tokenizer
 from sn37.domain.data.batches import BLOCK_SAMPLES
 

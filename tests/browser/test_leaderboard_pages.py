@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import quote
 
@@ -205,14 +206,15 @@ def test_a_round_of_simnet_appears_live_beside_its_validator(
         stderr=subprocess.PIPE,
         text=True,
     )
+    assert process.stderr is not None
+    address = next(
+        found[0]
+        for line in process.stderr
+        if (found := re.search(r"http://127\.0\.0\.1:\d+", line))
+    )
+    rest = Thread(target=process.stderr.read, daemon=True)  # so that its writes never block
+    rest.start()
     try:
-        assert process.stderr is not None
-        address = next(
-            found[0]
-            for line in process.stderr
-            if (found := re.search(r"http://127\.0\.0\.1:\d+", line))
-        )
-        reader = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
         seen = open_page(address)
         expect(seen.page.locator("main")).to_contain_text("No round is finished yet")
         seen.page.evaluate("window.stayed = true")
@@ -223,10 +225,12 @@ def test_a_round_of_simnet_appears_live_beside_its_validator(
         expect(finished.first).to_be_visible(timeout=900_000)
         assert seen.page.evaluate("window.stayed")
         assert process.wait(900) == 0
-        reader.wait(10)
         assert (tmp_path / "leaderboard.log").read_text() == ""
     finally:
         process.kill()
+        rest.join(60)
+        process.wait()
+        process.stderr.close()
 
 
 _LOW_CONTRAST = """(least) => {

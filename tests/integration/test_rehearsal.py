@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 2_400  # four minutes on two cores that do nothing else
+LIMIT_S = 2_400  # it takes minutes on idle cores, and several times as long on busy ones
 
 
 def test_the_preset_for_finney_is_rehearsed_end_to_end(tmp_path: Path) -> None:

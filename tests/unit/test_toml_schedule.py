@@ -20,7 +20,7 @@ from sn37.app.schedule.tables import MAX_SUMMARY, ScheduleTable
 from sn37.app.schedule.toml_schedule import toml_of
 from sn37.domain.ids import Block
 from sn37.domain.schedule.mixture import BETWEEN
-from tests.unit.test_competitions import SMALL
+from tests.support.small_schedule import SMALL
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 NAMES = TEXTS.filter(str.isprintable)

@@ -95,8 +95,12 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _delete(folder: Path) -> int:
+    """Delete a folder and return its bytes; none if a transfer has just moved or removed it."""
     if not folder.name.startswith(_DOOMED):
-        folder = folder.rename(folder.with_name(f"{_DOOMED}{folder.name}"))
+        try:
+            folder = folder.rename(folder.with_name(f"{_DOOMED}{folder.name}"))
+        except FileNotFoundError:
+            return 0
     size = _size(folder)
     shutil.rmtree(folder)
     return size

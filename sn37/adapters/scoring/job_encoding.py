@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sn37.adapters.scoring.messages import BlockOrder
+from sn37.adapters.scoring.model.answering.generation import Prompt
 from sn37.adapters.scoring.model.encoding import Encoded, Encoder, encode_pairs
 from sn37.adapters.scoring.model.faults import ModelFault, OurFault
-from sn37.adapters.scoring.model.generation import Prompt
 from sn37.adapters.scoring.model.probes import PROBES
 from sn37.adapters.scoring.model.template import Shape
 from sn37.adapters.scoring.questions import EncodedQuestion

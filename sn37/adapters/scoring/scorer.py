@@ -49,7 +49,7 @@ TOKEN_BYTES = 1 << 20  # activations for each token of the window, for a sample 
 # 8 bytes for each token of the vocabulary; 3 MiB for the largest that is admitted.
 PLAIN_TOKENS = 4
 # Keys and values of the answers that are generated at once: fewer if a whole batch needs more, see
-# ``model.generation``.
+# ``model.answering.generation``.
 CACHE_BYTES: Mapping[Device, int] = {"cpu": 1 << 30, "cuda": 8 << 30}
 DRIVER_BYTES = 4 << 30  # host memory of a GPU's libraries and driver
 WARM_BYTES = 2 << 30  # more than a worker shares with its warm parent

@@ -31,15 +31,15 @@ from sn37.adapters.scoring.messages import (
     receive_order,
 )
 from sn37.adapters.scoring.model import determinism, loading, plain_forward
+from sn37.adapters.scoring.model.answering.generation import Answer, Generator, Prompt
+from sn37.adapters.scoring.model.answering.stopping import Stops, stops_of
 from sn37.adapters.scoring.model.causality import Probes
 from sn37.adapters.scoring.model.encoding import Encoder
 from sn37.adapters.scoring.model.faults import ModelFault, OurFault
-from sn37.adapters.scoring.model.generation import Answer, Generator, Prompt
 from sn37.adapters.scoring.model.independence import check_positions
 from sn37.adapters.scoring.model.losses import LossModel
 from sn37.adapters.scoring.model.plain import PlainModel, load_plainly
 from sn37.adapters.scoring.model.precision import product_dtype
-from sn37.adapters.scoring.model.stopping import Stops, stops_of
 from sn37.adapters.scoring.model.template import own_template, shape_of
 from sn37.adapters.scoring.model.tensors import read_headers
 from sn37.adapters.scoring.model.tokenizing import TextTokenizer, load_tokenizer

@@ -25,7 +25,7 @@ COMMANDS = {
         "List all champions with their reigns and predecessors; a validator may be running.",
     ),
     "leaderboard": (
-        "sn37.app.cli.leaderboard:leaderboard",
+        "sn37.app.cli.pages.leaderboard:leaderboard",
         "Serve pages on a validator's record: who leads, since when, by how much; read-only.",
     ),
     "validator": (

@@ -17,15 +17,19 @@ _DOES = {
     Method.REFERENCE_LOSS: "predicts the responses of {source}",
     Method.TEXT_LOSS: "predicts the texts of {source}",
     Method.MULTIPLE_CHOICE: "answers the questions of {source}",
+    Method.CHOICE_TEXT: "chooses the right answers of {source}",
+    Method.GENERATED_CHOICE: "answers the questions of {source} in its own words",
     Method.INSTRUCTION_RULES: "follows the instructions of {source}",
 }
+
+_UNITS = {LossUnit.SHARE: "share that is wrong", LossUnit.GUESS: "1 is guessing"}
 
 
 def purpose(rules: Competition) -> str:
     """Return what a competition looks for, in one sentence."""
     does = list(
         dict.fromkeys(
-            _DOES.get(t.method, "does best on {source}").format(source=one_line(t.source.name))
+            _DOES[t.method].format(source=one_line(t.source.name))
             for t in sorted(rules.tasks, key=lambda t: -t.weight)
         )
     )
@@ -38,8 +42,8 @@ def purpose(rules: Competition) -> str:
 
 def unit_of(task: Task, rules: Competition) -> str:
     """Return the unit of a task's losses."""
-    if task.method.traits.unit is LossUnit.SHARE:
-        return "share that is wrong"
+    if (unit := task.method.traits.unit) in _UNITS:
+        return _UNITS[unit]
     return "nats per token" if rules.tokenizer is not None else "bits per byte"
 
 

@@ -210,6 +210,7 @@ def task_results(entry: EntryResult, rules: Competition | None) -> tuple[TaskRes
             unit=units.get(score.task, ""),
             relative=finite(score.normalized),
             part=finite(score.weighted),
+            accuracy=None if score.accuracy is None else finite(score.accuracy),
         )
         for score in entry.tasks
     )

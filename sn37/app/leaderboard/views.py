@@ -157,6 +157,7 @@ class TaskResult:
     unit: str
     relative: float | None  # the loss over the task's level
     part: float | None  # of the score
+    accuracy: float | None = None  # share of its questions answered rightly, if it has questions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

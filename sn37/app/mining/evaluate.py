@@ -27,7 +27,7 @@ from sn37.domain.round.near_duplicates import distance
 from sn37.domain.round.signers import origins_of, signers_of
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.schedule import RoundTiming, Schedule
-from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
+from sn37.domain.scoring.jobs import BlockLosses, ScoringJob, job_under
 from sn37.domain.scoring.worst_loss import are_too_many, bounded, num_lost
 from sn37.domain.submission.admission import Examined
 from sn37.domain.submission.constraints import Violation
@@ -100,15 +100,15 @@ async def evaluate(tools: MinerTools, request: EvaluateRequest, *, told: Told) -
             ):
                 return replace(found, same_as=rival.champion.commitment)
             samples = await _samples(network, tools, loaded.schedule, found, request)
-            job = ScoringJob(
-                artifact=examined.artifact,
-                constraints=rules.constraints,
-                batches=samples.batches,
+            tokenizer = await tools.needed_tokenizer(rules, request.tokenizer)
+            job = replace(
+                job_under(
+                    rules,
+                    artifact=examined.artifact,
+                    batches=samples.batches,
+                    tokenizer=tokenizer,
+                ),
                 timeout_s=SCORING_S,
-                tokenizer=await tools.needed_tokenizer(rules, request.tokenizer),
-                template=rules.template,
-                budgets=rules.answer_budgets,
-                stop=rules.stop,
             )
             found = replace(
                 found,

@@ -17,7 +17,7 @@ from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Digest, TaskName
 from sn37.domain.records.receipt import Receipt
 from sn37.domain.schedule.competition import Competition
-from sn37.domain.scoring.jobs import BlockLosses, ControlLoss, ScoringJob
+from sn37.domain.scoring.jobs import BlockLosses, ControlLoss, job_under
 from sn37.domain.scoring.worst_loss import bounded
 from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.scorer import Scorer
@@ -143,16 +143,7 @@ async def rescore(
             f"the model has weights {artifact.tensor_digest}, but the receipt is for "
             f"{receipt.tensor_digest}"
         )
-    job = ScoringJob(
-        artifact=artifact,
-        constraints=rules.constraints,
-        batches=tuple(batches),
-        timeout_s=rules.timeout_s,
-        tokenizer=tokenizer,
-        template=rules.template,
-        budgets=rules.answer_budgets,
-        stop=rules.stop,
-    )
+    job = job_under(rules, artifact=artifact, batches=tuple(batches), tokenizer=tokenizer)
     pairs: list[Pair] = []
     found: list[ControlLoss] = []
     right: list[tuple[int, int]] = []
@@ -161,9 +152,7 @@ async def rescore(
             scored = bounded(await anext(stream), rules)
             pairs += _pairs(receipt, block, scored)
             found += scored.controls
-            if block.task in receipt.num_right and scored.num_right is not None:
-                then = receipt.num_right[block.task][block.first // BLOCK_SAMPLES]
-                right.append((then, scored.num_right))
+            right += _right(receipt, block, scored)
             told(done, len(blocks))
         used = dict(environment())
     return Rescored(
@@ -173,6 +162,13 @@ async def rescore(
         controls=_controls(receipt, found),
         num_right=tuple(right),
     )
+
+
+def _right(receipt: Receipt, block: SampleBlock, scored: BlockLosses) -> Sequence[tuple[int, int]]:
+    """Return the right answers then and now, if the receipt has them."""
+    if block.task not in receipt.num_right or scored.num_right is None:
+        return ()
+    return ((receipt.num_right[block.task][block.first // BLOCK_SAMPLES], scored.num_right),)
 
 
 def _controls(

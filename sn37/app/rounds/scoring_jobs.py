@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sn37.app.rounds.model_fetch import fetch_model
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.known_facts import known
 from sn37.domain.round.state import RoundPlan
 from sn37.domain.schedule.competition import Competition
-from sn37.domain.scoring.jobs import ScoringJob
+from sn37.domain.scoring.jobs import ScoringJob, job_under
 from sn37.domain.submission.commitment import Commitment
 from sn37.ports.model_store import ModelStore
 
@@ -33,17 +35,9 @@ class JobBuilder:
         """
         artifact = await fetch_model(self._store, self._keeper, commitment, rules.constraints)
         tokenizer = await self._store.tokenizer(rules.tokenizer) if rules.tokenizer else None
-        return ScoringJob(
-            artifact=artifact,
-            constraints=rules.constraints,
-            batches=tuple(d.batch for d in plan.draws),
-            timeout_s=rules.timeout_s,
-            tokenizer=tokenizer,
-            template=rules.template,
-            skip_blocks=skip_blocks,
-            budgets=rules.answer_budgets,
-            stop=rules.stop,
-        )
+        batches = tuple(d.batch for d in plan.draws)
+        job = job_under(rules, artifact=artifact, batches=batches, tokenizer=tokenizer)
+        return replace(job, skip_blocks=skip_blocks)
 
     async def build_base(self, rules: Competition, batches: tuple[TaskBatch, ...]) -> ScoringJob:
         """Return the job that scores the competition's base model, which it must have.
@@ -58,11 +52,5 @@ class JobBuilder:
         tokenizer = await self._store.tokenizer(rules.tokenizer) if rules.tokenizer else None
         num_samples = sum(len(batch.samples) for batch in batches)
         share = num_samples / sum(task.num_samples for task in rules.tasks)
-        return ScoringJob(
-            artifact=artifact,
-            constraints=rules.constraints,
-            batches=batches,
-            timeout_s=rules.timeout_s * max(1.0, share),
-            tokenizer=tokenizer,
-            template=rules.template,
-        )
+        job = job_under(rules, artifact=artifact, batches=batches, tokenizer=tokenizer)
+        return replace(job, timeout_s=rules.timeout_s * max(1.0, share))

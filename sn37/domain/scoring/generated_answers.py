@@ -64,7 +64,7 @@ def judged_choices(
 ) -> JudgedAnswers:
     """Return 0.0 for each answer that names the right option, else 1.0.
 
-    The same letter may be right for many questions, so equal answers are no fault.
+    The same letter may be right for many questions, so equal answers are not a fault.
 
     Raises:
         ValueError: The numbers differ.

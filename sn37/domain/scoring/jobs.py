@@ -10,6 +10,7 @@ from pathlib import PurePath
 
 from sn37.domain.data.batches import SampleBlock, TaskBatch, interleave
 from sn37.domain.ids import Digest, TaskName
+from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.scoring.answer_signals import AnswerSignals
 from sn37.domain.submission.models import ModelArtifact
@@ -70,6 +71,30 @@ class ScoringJob:
     def blocks(self) -> tuple[SampleBlock, ...]:
         """Return the blocks in the order of scoring, skipped ones included."""
         return interleave(tuple((b.task, len(b.samples)) for b in self.batches))
+
+
+def job_under(
+    rules: Competition,
+    *,
+    artifact: ModelArtifact,
+    batches: tuple[TaskBatch, ...],
+    tokenizer: PurePath | None,
+) -> ScoringJob:
+    """Return the job that scores a model by a competition's rules.
+
+    Args:
+        tokenizer: Folder of the prescribed tokenizer, ``None`` if the model brings its own.
+    """
+    return ScoringJob(
+        artifact=artifact,
+        constraints=rules.constraints,
+        batches=batches,
+        timeout_s=rules.timeout_s,
+        tokenizer=tokenizer,
+        template=rules.template,
+        budgets=rules.answer_budgets,
+        stop=rules.stop,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from sn37.adapters.hub import cache
 from sn37.adapters.hub.model_store import HubModelStore
 from sn37.adapters.hub.transfer_messages import Connection, FetchOrder, encode_order
 from sn37.ports.errors import StoreUnavailable
@@ -142,3 +143,15 @@ async def test_two_evictions_at_once_delete_each_folder_once(
         (folder / "weights").write_bytes(b"1234")
     freed = await asyncio.gather(*(store.evict(keep=()) for _ in range(4)))
     assert sum(freed) == 800
+
+
+async def test_an_eviction_passes_over_a_folder_that_a_transfer_has_just_removed(
+    open_store: Callable[..., HubModelStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "cache/models" / ("1" * 40)
+    there.mkdir(parents=True)
+    (there / "weights").write_bytes(b"1234")
+    listed = {"models": [there.with_name("2" * 40), there]}
+    monkeypatch.setattr(cache, "_folders", lambda parent: listed.get(parent.name, []))
+    assert await open_store().evict(keep=()) == 4
+    assert not there.exists()

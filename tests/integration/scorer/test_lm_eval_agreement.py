@@ -136,7 +136,7 @@ def test_every_choice_is_the_one_that_it_makes(
     ours = {method: shares_of(warm_scorer, model, rows, method, family) for method in METRICS}
     tasks = {
         method.value: {
-            "definition": {**CHOICES, "metric_list": [{"metric": metric}]},
+            "definition": dict(CHOICES, metric_list=[{"metric": metric}]),
             "rows": [
                 _document(row, shares, method)
                 for row, shares in zip(rows, ours[method], strict=True)

@@ -89,11 +89,18 @@ def test_questions_are_answered_alike_by_both_sides(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     done = bench(
         *("--shape", "tiny", "--count", "4", "--words", "12", "--runs", "1", "--threads", "1"),
+        *("--prompts", "4"),
         *("--json", str(file)),
         script="choice.py",
     )
     assert done.returncode == 0, done.stderr
     figures = json.loads(file.read_text())["figures"]
-    assert figures.keys() == {"choice_speedup", "likelihood_speedup", "same_answers_fp32"}
+    assert figures.keys() == {
+        "choice_speedup",
+        "generation_speedup",
+        "likelihood_speedup",
+        "near_ties_per_1000",
+        "same_answers_fp32",
+    }
     assert figures["same_answers_fp32"] == 1.0
     assert "multiple_choice" in done.stdout

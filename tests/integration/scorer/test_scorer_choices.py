@@ -12,6 +12,7 @@ from statistics import fmean
 import pytest
 import torch
 
+from sn37.adapters.scoring.model import causality
 from sn37.adapters.scoring.model.encoding import Encoded, Encoder
 from sn37.adapters.scoring.model.faults import ModelFault
 from sn37.adapters.scoring.model.losses import LossModel
@@ -186,6 +187,24 @@ def test_all_answers_to_a_question_have_the_same_tokens_before_them(
         assert len(question.branches()) == 1
         assert all(len(answer.ids) <= max_tokens for answer in question.answers)
         assert all(answer.num_scored for answer in question.answers)
+
+
+@pytest.mark.parametrize("method", CHOICES)
+def test_t46_probes_cut_questions_anywhere_and_not_in_their_answers_alone(
+    tmp_path: Path, method: Method
+) -> None:
+    save_tokenizer(tmp_path)
+    questions = encoded(a_quiz(tmp_path, method), an_encoder(tmp_path))[:16]
+    probed = [question.probed for question in questions]
+    cuts = []
+    for seed in range(300):
+        probe = causality.draw(probed, seed=f"{seed}", block=5, vocabulary=VOCABULARY)
+        if probe is not None:
+            cuts.append(probe.cut / questions[probe.number].answers[0].first)
+    assert len(cuts) > 30
+    assert min(cuts) < 0.2
+    assert any(0.3 < cut < 0.7 for cut in cuts)
+    assert max(cuts) >= 0.95
 
 
 def test_single_tokens_that_are_likelier_than_possible_are_unsound() -> None:

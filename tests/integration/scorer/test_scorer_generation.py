@@ -11,11 +11,11 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from sn37.adapters.scoring.model.cache import CHUNK, KeyValueCache, Places
-from sn37.adapters.scoring.model.generation import Answer, Generator, Prompt
+from sn37.adapters.scoring.model.answering.cache import CHUNK, KeyValueCache, Places
+from sn37.adapters.scoring.model.answering.generation import Answer, Generator, Prompt
+from sn37.adapters.scoring.model.answering.stopping import Stops
 from sn37.adapters.scoring.model.losses import LossModel
 from sn37.adapters.scoring.model.plain import PlainModel
-from sn37.adapters.scoring.model.stopping import Stops
 from sn37.domain.scoring.generated_answers import BYTES_PER_TOKEN
 from sn37.testing.tiny_models import VOCABULARY
 from tests.integration.scorer.textbook import FAMILIES, a_model

@@ -9,13 +9,15 @@ import pytest
 from sn37.app.cli import root as main
 from sn37.app.cli.run import run
 from sn37.app.mining import check_target
-from sn37.app.mining.admission_check import Status, rows_of, try_out
+from sn37.app.mining.admission_check import TRIAL, Status, rows_of, trial_of, try_out
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule.methods import Method
+from sn37.domain.schedule.methods import Method, not_scored
+from sn37.domain.scoring.choices import unaskable
+from sn37.domain.scoring.generated_answers import not_judgeable
 from sn37.domain.submission.admission import AdmissionStep, Examined
 from sn37.domain.submission.constraints import Violation
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
-from sn37.testing.builders import a_competition, an_artifact
+from sn37.testing.builders import a_batch, a_competition, an_artifact
 from sn37.testing.fakes import FakeScorer
 
 EARLY = (AdmissionStep.FILES, AdmissionStep.CONFIG)
@@ -63,6 +65,16 @@ async def tried(scorer: FakeScorer) -> Examined:
         methods=frozenset(Method),
         tokenizer=None,
     )
+
+
+@pytest.mark.parametrize("method", Method)
+def test_a_trial_of_every_method_can_be_scored(method: Method) -> None:
+    batch = a_batch("task", method=method, samples=trial_of(method))
+    assert len(batch.samples) == len(TRIAL)
+    assert not unaskable(batch)
+    assert not not_scored(method)
+    if method is Method.INSTRUCTION_RULES:
+        assert not not_judgeable(batch.samples)
 
 
 async def test_a_model_that_scores_has_passed_every_check() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
@@ -16,19 +17,23 @@ from sn37.adapters.sqlite.record_reader import SqliteRecordReader
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.app.leaderboard.block_times import BlockTimes
 from sn37.app.leaderboard.chronicle import Chronicle
+from sn37.app.leaderboard.describing import purpose, unit_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.comparing import measure
 from sn37.domain.round.evidence import weigh
 from sn37.domain.round.signers import origins_of
 from sn37.domain.round.state import ScoredLater
+from sn37.domain.schedule.methods import Method
 from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import (
     CHAIN_START,
     a_commitment,
+    a_competition,
     a_round_key,
     a_round_result,
     a_submission,
+    a_task,
     an_entry_result,
     time_of,
 )
@@ -167,6 +172,16 @@ def test_the_pages_of_a_list_of_rounds_have_every_round_once(long: Recorded) -> 
         seen += [line.round.block for line in view.rounds]
         number += 1
     assert seen == [sync(n, long.schedule) for n in reversed(range(EACH))]
+
+
+@pytest.mark.parametrize("method", Method)
+def test_every_method_has_a_purpose_and_a_unit(method: Method) -> None:
+    task = a_task(method=method)
+    rules = a_competition(tasks=(task,))
+    assert re.fullmatch(
+        r"The model of at most \S+( \S+)? parameters that best .*\.", purpose(rules)
+    )
+    assert unit_of(task, rules)
 
 
 # --- a submission -------------------------------------------------------------------------------

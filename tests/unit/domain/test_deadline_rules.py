@@ -170,3 +170,30 @@ def test_deadlines_depend_on_nothing_of_the_machine() -> None:
     job = a_round_of(SN9, 1 << 30)
     other = replace(job, artifact=replace(job.artifact, content_digest=Digest("0" * 64)))
     assert deadlines_of(job) == deadlines_of(other)
+
+
+def test_blocks_of_generated_answers_get_more_time_the_longer_an_answer_may_be() -> None:
+    samples = tuple(a_sample(f"row-{n}") for n in range(32))
+    texts = a_batch("text", samples=samples)
+    rules = a_batch("rules", method=Method.INSTRUCTION_RULES, samples=samples)
+
+    def shares(budget: int) -> tuple[float, ...]:
+        job = a_job(batches=(texts, rules), timeout_s=9_000.0, max_new_tokens=budget)
+        return deadlines_of(job).blocks_s
+
+    short, long = shares(1), shares(512)
+    assert [b.task for b in a_job(batches=(texts, rules)).blocks()][:2] == ["text", "rules"]
+    assert long[1] > 1.5 * long[0]
+    assert long[1] > short[1]
+    assert long[0] < short[0]
+
+
+def test_references_that_no_worker_reads_take_no_time_to_encode() -> None:
+    long = (a_sample("long", reference="word " * 100_000), a_sample("short"))
+    short = (a_sample("long"), a_sample("short"))
+    method, limits = Method.INSTRUCTION_RULES, some_constraints(max_tokens=100_000)
+    one, other = (
+        deadlines_of(a_job(batches=(a_batch("r", method=method, samples=s),), constraints=limits))
+        for s in (long, short)
+    )
+    assert one == other

@@ -16,7 +16,12 @@ from sn37.domain.scoring.answer_signals import (
     example_of,
     report_of,
 )
-from sn37.domain.scoring.generated_answers import judged_instructions, not_judgeable
+from sn37.domain.scoring.choices import ChoiceQuestion
+from sn37.domain.scoring.generated_answers import (
+    judged_choices,
+    judged_instructions,
+    not_judgeable,
+)
 from sn37.domain.tasks.chance import Chance
 from sn37.domain.tasks.instruction_task import InstructionTask
 from sn37.domain.tasks.instructions import instructions
@@ -31,8 +36,14 @@ def drawn(count: int, seed: int = 7) -> tuple[Sample, ...]:
     return draw_questions("if_eval", make, count=count, seed=Seed(seed))
 
 
-SAMPLES = drawn(64)
-BLOCK = SAMPLES[:BLOCK_SAMPLES]
+@pytest.fixture(scope="module")
+def samples() -> tuple[Sample, ...]:
+    return drawn(64)
+
+
+@pytest.fixture(scope="module")
+def block(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    return samples[:BLOCK_SAMPLES]
 
 
 def right_answers(samples: tuple[Sample, ...]) -> list[str]:
@@ -44,8 +55,8 @@ def some_signals(**given: object) -> AnswerSignals:
     return AnswerSignals(**{**counts, **given})  # type: ignore[arg-type]
 
 
-def test_right_answers_lose_nothing_and_have_no_faults() -> None:
-    judged = judged_instructions(BLOCK, right_answers(BLOCK), near_ties=5)
+def test_right_answers_lose_nothing_and_have_no_faults(block: tuple[Sample, ...]) -> None:
+    judged = judged_instructions(block, right_answers(block), near_ties=5)
     assert judged.losses == (0.0,) * BLOCK_SAMPLES
     assert judged.signals == AnswerSignals(
         num_answers=BLOCK_SAMPLES,
@@ -58,39 +69,49 @@ def test_right_answers_lose_nothing_and_have_no_faults() -> None:
     assert judged.signals.example
 
 
-def test_an_answer_to_another_question_follows_some_rules_at_most() -> None:
-    judged = judged_instructions(BLOCK, right_answers(BLOCK)[::-1], near_ties=0)
+def test_an_answer_to_another_question_follows_some_rules_at_most(
+    block: tuple[Sample, ...],
+) -> None:
+    judged = judged_instructions(block, right_answers(block)[::-1], near_ties=0)
     assert all(0 < loss <= 1 for loss in judged.losses)
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\n"])
-def test_t27_empty_answers_follow_no_rule_and_are_counted(empty: str) -> None:
-    judged = judged_instructions(BLOCK, [empty] * BLOCK_SAMPLES, near_ties=0)
+def test_t27_empty_answers_follow_no_rule_and_are_counted(
+    empty: str, block: tuple[Sample, ...]
+) -> None:
+    judged = judged_instructions(block, [empty] * BLOCK_SAMPLES, near_ties=0)
     assert judged.losses == (1.0,) * BLOCK_SAMPLES
     assert (judged.signals.empty, judged.signals.example) == (BLOCK_SAMPLES, "")
 
 
-def test_t27_answers_that_repeat_themselves_follow_no_rule_and_are_counted() -> None:
+def test_t27_answers_that_repeat_themselves_follow_no_rule_and_are_counted(
+    block: tuple[Sample, ...],
+) -> None:
     judged = judged_instructions(
-        BLOCK, [f"word{n} " * 60 for n in range(BLOCK_SAMPLES)], near_ties=0
+        block, [f"word{n} " * 60 for n in range(BLOCK_SAMPLES)], near_ties=0
     )
     assert judged.losses == (1.0,) * BLOCK_SAMPLES
     assert judged.signals.repetitive == BLOCK_SAMPLES
 
 
-def test_t27_one_answer_to_both_questions_of_a_pair_follows_no_rule() -> None:
-    answers = right_answers(BLOCK)
+def test_t27_one_answer_to_both_questions_of_a_pair_follows_no_rule(
+    block: tuple[Sample, ...],
+) -> None:
+    answers = right_answers(block)
     answers[1::2] = answers[::2]
-    judged = judged_instructions(BLOCK, answers, near_ties=0)
+    judged = judged_instructions(block, answers, near_ties=0)
     assert judged.losses == (1.0,) * BLOCK_SAMPLES
     assert judged.signals.canned == BLOCK_SAMPLES
 
 
-def test_t27_a_model_with_one_answer_for_every_prompt_loses_all_in_every_block() -> None:
+def test_t27_a_model_with_one_answer_for_every_prompt_loses_all_in_every_block(
+    block: tuple[Sample, ...], samples: tuple[Sample, ...]
+) -> None:
     """It does not know the block of a prompt, so it cannot spread its answer over blocks."""
-    (answer, *_) = right_answers(BLOCK)
-    for first in range(0, len(SAMPLES), BLOCK_SAMPLES):
-        block = SAMPLES[first : first + BLOCK_SAMPLES]
+    (answer, *_) = right_answers(block)
+    for first in range(0, len(samples), BLOCK_SAMPLES):
+        block = samples[first : first + BLOCK_SAMPLES]
         judged = judged_instructions(block, [answer] * len(block), near_ties=0)
         assert judged.losses == (1.0,) * len(block)
 
@@ -101,21 +122,23 @@ def test_the_questions_of_a_pair_are_in_one_block() -> None:
             assert block.first % 2 == block.stop % 2 == 0
 
 
-def test_rules_of_a_pair_are_equal_but_for_the_subject() -> None:
-    rules = [InstructionTask.from_text(sample.reference).rules for sample in SAMPLES]
+def test_rules_of_a_pair_are_equal_but_for_the_subject(samples: tuple[Sample, ...]) -> None:
+    rules = [InstructionTask.from_text(sample.reference).rules for sample in samples]
     for one, other in zip(rules[::2], rules[1::2], strict=True):
         assert one[1:] == other[1:]
 
 
-def test_a_number_of_answers_that_is_not_that_of_the_samples_is_refused() -> None:
+def test_a_number_of_answers_that_is_not_that_of_the_samples_is_refused(
+    block: tuple[Sample, ...],
+) -> None:
     with pytest.raises(ValueError, match="zip"):
-        judged_instructions(BLOCK, right_answers(BLOCK)[1:], near_ties=0)
+        judged_instructions(block, right_answers(block)[1:], near_ties=0)
 
 
-def test_a_row_without_rules_is_named() -> None:
-    assert not not_judgeable(SAMPLES)
+def test_a_row_without_rules_is_named(samples: tuple[Sample, ...]) -> None:
+    assert not not_judgeable(samples)
     assert "row odd: its reference is not the rules" in not_judgeable(
-        (*SAMPLES, a_sample("odd", reference="{}"))
+        (*samples, a_sample("odd", reference="{}"))
     )
 
 
@@ -161,3 +184,15 @@ def test_the_signals_of_blocks_are_added() -> None:
 def test_no_blocks_have_no_answers() -> None:
     report = report_of(())
     assert (report.num_answers, report.mean_tokens, report.examples) == (0, 0.0, ())
+
+
+def test_an_answer_that_names_the_right_letter_loses_nothing() -> None:
+    question = ChoiceQuestion(prompt="?", answers=("A", "B", "C"), sizes=(1, 1, 1), right=1)
+    told = ["B.", "(B) and not A", "A", "", "The answer is B", "D."]
+    judged = judged_choices([question] * len(told), told, near_ties=2)
+    assert judged.losses == (0.0, 0.0, 1.0, 1.0, 0.0, 1.0)
+    assert judged.num_right == 3
+    assert (judged.signals.empty, judged.signals.near_ties) == (1, 2)
+    assert judged.signals.canned == judged.signals.repetitive == 0
+    with pytest.raises(ValueError, match="zip"):
+        judged_choices([question], [], near_ties=0)

@@ -61,6 +61,17 @@ def test_likelihoods_decide_in_fewer_rounds_than_answers_that_are_right_or_wrong
     assert (choice.rounds, text.rounds) == (2, 5)
 
 
+@pytest.mark.parametrize(
+    ("method", "rounds"), [(Method.INSTRUCTION_RULES, 118), (Method.MULTIPLE_CHOICE, 19)]
+)
+def test_one_point_of_accuracy_takes_the_rounds_that_the_document_says(
+    method: Method, rounds: int
+) -> None:
+    quiz = task("quiz", 1.0, 300, 0.4, method=method)
+    (found,) = leverages(a_competition(tasks=(quiz,), epsilon=FixedEpsilon(0.005)), 0.01 / 0.4)
+    assert found.rounds == rounds
+
+
 def test_a_gain_below_the_margin_never_takes_the_crown() -> None:
     _, text = leverages(questions_and_text(end=0.04), 0.1)
     assert text.rounds is None

@@ -29,7 +29,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
-from sn37.adapters.scoring.model.cache import KeyValueCache
+from sn37.adapters.scoring.model.answering.cache import KeyValueCache
 from sn37.adapters.scoring.model.faults import ModelFault
 from sn37.adapters.scoring.model.packing import Piece
 from sn37.adapters.scoring.model.precision import ROW_STEP, multiply

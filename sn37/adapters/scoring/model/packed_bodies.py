@@ -20,8 +20,8 @@ from transformers import PreTrainedModel
 from transformers.models.bart.modeling_bart import BartLearnedPositionalEmbedding
 from transformers.models.falcon.modeling_falcon import FalconAttention, apply_rotary_pos_emb
 
+from sn37.adapters.scoring.model.answering.cache import KeyValueCache
 from sn37.adapters.scoring.model.attention import NAME, PACKED, PackedAttention
-from sn37.adapters.scoring.model.cache import KeyValueCache
 from sn37.adapters.scoring.model.faults import ModelFault
 from sn37.adapters.scoring.model.packing import Piece
 from sn37.adapters.scoring.model.precision import ROW_STEP

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
+from sn37.adapters.scoring.model.answering.generation import Answer, Prompt
+from sn37.adapters.scoring.model.answering.stopping import Stops
 from sn37.adapters.scoring.model.encoding import Encoded
 from sn37.adapters.scoring.model.faults import ModelFault
-from sn37.adapters.scoring.model.generation import Answer, Prompt
 from sn37.adapters.scoring.model.loading import DTYPES, opened_config
-from sn37.adapters.scoring.model.stopping import Stops
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring.generated_answers import BYTES_PER_TOKEN
 

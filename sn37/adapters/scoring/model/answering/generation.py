@@ -26,11 +26,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from sn37.adapters.scoring.model.cache import CHUNK, KeyValueCache, Places
+from sn37.adapters.scoring.model.answering.cache import CHUNK, KeyValueCache, Places
+from sn37.adapters.scoring.model.answering.stopping import Stops
 from sn37.adapters.scoring.model.losses import LossModel
 from sn37.adapters.scoring.model.packing import Piece
 from sn37.adapters.scoring.model.precision import ROW_STEP
-from sn37.adapters.scoring.model.stopping import Stops
 from sn37.domain.scoring.generated_answers import BYTES_PER_TOKEN
 from sn37.domain.tasks.letters import named_option
 

@@ -1,0 +1,1 @@
+"""Generation of answers: keys and values, steps, and where an answer ends. Child side."""
