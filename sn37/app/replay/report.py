@@ -11,7 +11,7 @@ from sn37.domain.canonical import JsonValue, as_json
 from sn37.domain.ids import Hotkey
 from sn37.domain.printable import one_line
 from sn37.domain.records.receipt import Receipt
-from sn37.domain.scoring.opinion import CHOICE_MEAN_TOLERANCE
+from sn37.domain.scoring.opinion import CHOICE_MEAN_TOLERANCE, GENERATED_GAIN
 
 
 class Signature(StrEnum):
@@ -56,9 +56,14 @@ class Replayed:
 
     @property
     def _tolerance(self) -> str:
-        has_questions = any(task.is_choice for task in self.found.tasks)
+        has_questions = any(task.is_choice and not task.is_generated for task in self.found.tasks)
         of_questions = f", those of questions within {CHOICE_MEAN_TOLERANCE:g}"
-        return f"{TOLERANCE:.2%}" + (of_questions if has_questions else "")
+        of_answers = f", generated answers gained at most {GENERATED_GAIN:g}"
+        return (
+            f"{TOLERANCE:.2%}"
+            + (of_questions if has_questions else "")
+            + (of_answers if any(task.is_generated for task in self.found.tasks) else "")
+        )
 
     @property
     def warnings(self) -> tuple[str, ...]:

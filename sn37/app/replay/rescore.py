@@ -165,8 +165,10 @@ async def rescore(
 
 
 def _right(receipt: Receipt, block: SampleBlock, scored: BlockLosses) -> Sequence[tuple[int, int]]:
-    """Return the right answers then and now, if the receipt has them."""
-    if block.task not in receipt.num_right or scored.num_right is None:
+    """Return the right answers then and now, if the receipt has them; none of generated answers,
+    which change with the device."""
+    is_told = block.task in receipt.num_right and block.task not in receipt.answers
+    if not is_told or scored.num_right is None:
         return ()
     return ((receipt.num_right[block.task][block.first // BLOCK_SAMPLES], scored.num_right),)
 

@@ -11,7 +11,13 @@ from sn37.domain.ids import TaskName
 from sn37.domain.records.receipt import Receipt
 from sn37.domain.round.evidence import exact_sum
 from sn37.domain.scoring.jobs import ControlLoss
-from sn37.domain.scoring.opinion import CHOICE_MEAN_TOLERANCE, CHOICE_SAMPLE_TOLERANCE
+from sn37.domain.scoring.opinion import (
+    CHOICE_MEAN_TOLERANCE,
+    CHOICE_SAMPLE_TOLERANCE,
+    GENERATED_GAIN,
+    LEAST_ANSWERS,
+)
+from sn37.domain.scoring.worst_loss import WORST_SHARE
 
 # Relative difference of a task's mean loss between any two devices, measured in
 # docs/decisions/0033.
@@ -64,6 +70,7 @@ class TaskComparison:
     recorded: float  # mean loss
     rescored: float
     is_choice: bool = False  # its samples are questions with options
+    is_generated: bool = False  # its answers are generated
 
     @property
     def shift(self) -> float:
@@ -76,8 +83,13 @@ class TaskComparison:
     def is_within(self) -> bool:
         """True if the means differ by no more than between two devices; never for NaN.
 
-        A mean loss of questions may be near 0, where that of guessing is 1.
+        A mean loss of questions may be near 0, where that of guessing is 1. A generated answer
+        changes as a whole, so only a large gain of what was recorded shows anything, as for a
+        second opinion.
         """
+        if self.is_generated:
+            is_said = self.num_samples >= LEAST_ANSWERS
+            return not is_said or self.rescored - self.recorded <= GENERATED_GAIN
         if self.is_choice:
             return abs(self.rescored - self.recorded) <= CHOICE_MEAN_TOLERANCE
         return abs(self.shift) <= TOLERANCE
@@ -85,6 +97,8 @@ class TaskComparison:
     @property
     def sample_limit(self) -> float:
         """Largest difference of one sample between two devices."""
+        if self.is_generated:
+            return WORST_SHARE
         return CHOICE_SAMPLE_TOLERANCE if self.is_choice else SAMPLE_TOLERANCE * self.rescored
 
 
@@ -97,7 +111,7 @@ class Rescored:
     environment: Mapping[str, str]  # of the scorer now
     # Cost of each control then and now; empty for a receipt of version 1, which has none.
     controls: tuple[tuple[ControlLoss, ControlLoss], ...] = ()
-    # Right answers then and now, in each block of questions with options.
+    # Right answers then and now, in each block of questions with options that are not generated.
     num_right: tuple[tuple[int, int], ...] = ()
 
     @property
@@ -120,7 +134,12 @@ class Rescored:
         """Comparison of each task, in the receipt's order."""
         by_task = {t: [p for p in self.pairs if p.task == t] for t in self.receipt.losses}
         return tuple(
-            _comparison(task, pairs, is_choice=task in self.receipt.num_right)
+            _comparison(
+                task,
+                pairs,
+                is_choice=task in self.receipt.num_right,
+                is_generated=task in self.receipt.answers,
+            )
             for task, pairs in by_task.items()
             if pairs
         )
@@ -165,7 +184,9 @@ class Rescored:
         }
 
 
-def _comparison(task: TaskName, pairs: Sequence[Pair], *, is_choice: bool) -> TaskComparison:
+def _comparison(
+    task: TaskName, pairs: Sequence[Pair], *, is_choice: bool, is_generated: bool
+) -> TaskComparison:
     return TaskComparison(
         task=task,
         num_samples=len(pairs),
@@ -173,4 +194,5 @@ def _comparison(task: TaskName, pairs: Sequence[Pair], *, is_choice: bool) -> Ta
         recorded=exact_sum(p.recorded for p in pairs) / len(pairs),
         rescored=exact_sum(p.rescored for p in pairs) / len(pairs),
         is_choice=is_choice,
+        is_generated=is_generated,
     )

@@ -3,7 +3,8 @@
 A text that can be read in more than one way is left out. Options are lettered from A on, in one
 style: ``A.``, ``A)``, ``(A)`` or ``A:``, with space around. Letters at the beginning of lines are
 tried first; without such options, letters anywhere. A letter with a dot inside an option
-("E. coli") is harmless unless the text could be split there too; then it is left out.
+("E. coli") is harmless unless the text could be split there too; then it is left out. So is a text
+with U+2581, which many tokenizers read as a space: one in an option would decide it for them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _STYLES = tuple(
     re.compile(pattern.replace("X", f"([{_LETTERS}])") + r"(?!\S)")
     for pattern in (r"X\.(?<!\S..)", r"X\)(?<!\S..)", r"\(X\)(?<!\S...)", r"X:(?<!\S..)")
 )
+_SPACE_OF_TOKENIZERS = "\u2581"
 _SOMETHING = re.compile(r"\S")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _REFERENCE = re.compile(r"\(?\s*([A-Za-z])\s*(?:[.):](.*))?", re.DOTALL)
@@ -37,6 +39,7 @@ class MultipleChoiceFault(StrEnum):
     """Each way in which a text can fail to be a multiple-choice question."""
 
     TOO_LONG = "too_long"
+    LOST = "lost"  # tokenizers of many models cannot restore the text
     NO_OPTIONS = "no_options"  # fewer than two non-empty options
     TOO_MANY = "too_many"
     AMBIGUOUS = "ambiguous"  # it could be read in another way
@@ -70,6 +73,8 @@ def parse_multiple_choice(challenge: str, reference: str) -> MultipleChoice:
     """
     if len(challenge) > MAX_CHARS:
         raise NotMultipleChoice(MultipleChoiceFault.TOO_LONG)
+    if _SPACE_OF_TOKENIZERS in challenge:
+        raise NotMultipleChoice(MultipleChoiceFault.LOST)
     text = challenge.replace("\r\n", "\n").replace("\r", "\n")
     labels = _reading(text)
     question, options = text[: labels[0].start()].strip(), _options(text, labels)

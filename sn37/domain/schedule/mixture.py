@@ -17,7 +17,6 @@ from fractions import Fraction
 from sn37.domain.ids import TaskName
 from sn37.domain.schedule.broken_rule import BrokenRule
 from sn37.domain.schedule.competition import Source, Task
-from sn37.domain.schedule.methods import Method
 
 BETWEEN = "/"  # between the mixture's name and the source's
 
@@ -35,13 +34,13 @@ def mixed(
         levels: By the name of each source; ``None``: all have the level of the whole.
 
     Raises:
-        BrokenRule: A weight is not positive, a part would have no sample, or questions of one pair
-            would come into different blocks.
+        BrokenRule: A weight is not positive, a part would have no sample, or the method needs
+            blocks of 16 samples.
     """
-    if whole.method is Method.INSTRUCTION_RULES:
+    if (traits := whole.method.traits).is_choice or traits.is_generated:
         raise BrokenRule(
-            f"task {whole.name}: questions of {whole.method} come in pairs that are judged "
-            "together, and a mixture would divide them; write a task for each source",
+            f"task {whole.name}: answers of {whole.method} are judged and recorded in blocks of 16 "
+            "samples, and a mixture would divide them; write a task for each source",
             "mixture",
         )
     for source, weight in parts:

@@ -21,6 +21,7 @@ from sn37.app.schedule.load import load_schedule
 from sn37.domain.canonical import canonical_digest, canonical_json
 from sn37.domain.ids import Digest, Hotkey, TaskName
 from sn37.domain.records.receipt import Receipt, SignedReceipt
+from sn37.domain.scoring.answer_signals import AnswerSignals
 from sn37.testing.builders import a_receipt, a_round_key, some_samples
 
 SIMNET = load_schedule("simnet")
@@ -210,6 +211,33 @@ def test_losses_of_questions_may_differ_by_as_much_near_zero_as_elsewhere() -> N
     assert "right answers: 2 then, 2 now" in near.lines()
     assert not answered(0.007, 0.018, (2, 2), environment=other).is_good  # of the mean, 0.0055
     assert not answered(0.007, math.nan, (2, 2), environment=other).is_good
+
+
+def generated(*losses: tuple[float, float], environment: dict[str, str]) -> Replayed:
+    """A replay of a receipt of generated answers, with a near-tie in each."""
+    shown = replayed(environment=environment)
+    signals = AnswerSignals(
+        num_answers=len(losses), empty=0, repetitive=0, canned=0, near_ties=len(losses)
+    )
+    receipt = replace(shown.found.receipt, answers={TaskName("text"): (signals,)})
+    pairs = tuple(
+        replace(shown.found.pairs[0], position=n, recorded=recorded, rescored=now)
+        for n, (recorded, now) in enumerate(losses)
+    )
+    return replace(shown, found=replace(shown.found, receipt=receipt, pairs=pairs))
+
+
+def test_another_answer_on_another_device_accuses_nobody_but_a_large_gain_does() -> None:
+    """A model with near-ties in all answers cannot make an honest receipt look forged."""
+    same, other = {"dtype": "bfloat16", "device": "cpu"}, {"device": "cuda", "dtype": "bfloat16"}
+    flipped = ((0.25, 1.0), (1.0, 0.25), (0.5, 0.5), (0.0, 0.75))
+    shown = generated(*flipped, environment=other)
+    assert shown.is_good
+    assert "means within 0.02%, generated answers gained at most 0.5" in shown.verdict
+    assert not generated(*flipped, environment=same).is_good
+    assert not generated(*((0.0, 0.75),) * 4, environment=other).is_good
+    assert generated(*((0.0, 0.75),) * 3, environment=other).is_good  # too few to say anything
+    assert generated(*((0.75, 0.0),) * 4, environment=other).is_good  # nothing was gained
 
 
 def test_right_answers_that_a_receipt_invents_are_found() -> None:

@@ -134,16 +134,18 @@ def test_a_part_without_a_sample_is_named() -> None:
         a_mixture({"a": 1, "b": 0.001})
 
 
-def test_t27_questions_that_are_judged_in_pairs_cannot_be_mixed() -> None:
-    """The blocks of a part begin at odd places, too, so one answer to both questions of a pair
-    would not be seen."""
+@pytest.mark.parametrize(
+    "method", [m for m in Method if m.traits.is_choice or m.traits.is_generated]
+)
+def test_t27_answers_that_are_judged_in_whole_blocks_cannot_be_mixed(method: Method) -> None:
+    """Blocks of a part begin anywhere: one answer to both questions of a pair would not be seen,
+    and the counts of a receipt would belong to other blocks."""
     mixed_sizes = ((TaskName("mix/a"), 100), (TaskName("mix/b"), 50))
     assert any(block.first % 2 for block in interleave(mixed_sizes))
-    rules = replace(
-        a_task("mix", num_samples=150), method=Method.INSTRUCTION_RULES, max_new_tokens=64
-    )
-    with pytest.raises(BrokenRule, match="task mix: questions of instruction_rules come in pairs"):
-        mixed(rules, [(a_source("a"), 2.0), (a_source("b"), 1.0)])
+    budget = 64 if method.traits.is_generated else None
+    whole = replace(a_task("mix", num_samples=150), method=method, max_new_tokens=budget)
+    with pytest.raises(BrokenRule, match=f"task mix: answers of {method} are judged and recorded"):
+        mixed(whole, [(a_source("a"), 2.0), (a_source("b"), 1.0)])
 
 
 def test_the_parts_of_a_mixture_can_be_seen_as_one_task_again() -> None:

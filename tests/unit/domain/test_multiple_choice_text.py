@@ -157,6 +157,7 @@ def test_a_reference_that_is_a_letter_and_another_options_text_is_refused() -> N
         ("Which?\nB. one\nC. two", MultipleChoiceFault.NO_OPTIONS),
         ("Which?\nA.one\nB.two", MultipleChoiceFault.NO_OPTIONS),
         ("A. one\nB. two", MultipleChoiceFault.NO_QUESTION),
+        ("Which?\nA. one\nB. two\u2581", MultipleChoiceFault.LOST),
         ("Which?\nA. one\nB. One ", MultipleChoiceFault.DUPLICATE),
         ("Which?\nA. e\u0301\nB. é", MultipleChoiceFault.DUPLICATE),
         ("Which?\nA. one\nB. two\nC.", MultipleChoiceFault.AMBIGUOUS),
