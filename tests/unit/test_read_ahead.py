@@ -31,6 +31,11 @@ def resident_fraction(path: Path) -> float:
     return sum(page & 1 for page in found) / pages
 
 
+def about(fraction: float) -> object:
+    """The same fraction but for a few pages, which a kernel short of memory may drop at any time."""
+    return pytest.approx(fraction, abs=0.05)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Two shards and a file that is no weights, dropped from the page cache (not in a tmpfs)."""
@@ -57,7 +62,7 @@ def test_the_weights_become_resident_and_nothing_else(folder: Path) -> None:
     ahead.start(folder)
     ahead.wait()
     after = [resident_fraction(path) for path in sorted(folder.iterdir())]
-    assert after == [1.0, 1.0, other]
+    assert after == [about(1.0), about(1.0), about(other)]
 
 
 def test_nothing_is_read_when_memory_would_not_hold_it_twice(folder: Path, tmp_path: Path) -> None:
@@ -66,7 +71,7 @@ def test_nothing_is_read_when_memory_would_not_hold_it_twice(folder: Path, tmp_p
         ahead = ReadAhead(meminfo=meminfo(tmp_path / "meminfo", available))
         ahead.start(folder)
         ahead.wait()
-        assert resident_fraction(folder / "b.safetensors") == expected
+        assert resident_fraction(folder / "b.safetensors") == about(expected)
 
 
 def test_missing_files_do_no_harm(folder: Path, tmp_path: Path) -> None:
@@ -76,7 +81,7 @@ def test_missing_files_do_no_harm(folder: Path, tmp_path: Path) -> None:
     ahead.stop()
     ahead.start(folder)
     ahead.wait()
-    assert resident_fraction(folder / "a.safetensors") == 1.0
+    assert resident_fraction(folder / "a.safetensors") == about(1.0)
 
 
 def test_a_newer_request_ends_the_older_one(folder: Path, tmp_path: Path) -> None:
@@ -84,4 +89,4 @@ def test_a_newer_request_ends_the_older_one(folder: Path, tmp_path: Path) -> Non
     ahead.start(tmp_path)
     ahead.start(folder)
     ahead.wait()
-    assert resident_fraction(folder / "a.safetensors") == 1.0
+    assert resident_fraction(folder / "a.safetensors") == about(1.0)

@@ -39,8 +39,8 @@ VALUES = {
     "Checked": "artifact refusal rows",
     "Choice": "licence model source what",
     "Competition": (
-        "base_model constraints delay_blocks epsilon floor id name reward_share tasks template "
-        "timeout_s tokenizer"
+        "answer_budgets base_model constraints delay_blocks epsilon floor id name reward_share "
+        "stop tasks template timeout_s tokenizer"
     ),
     "Evaluation": (
         "artifact block duel finding first_round num_left_out num_samples period refusal rules "
