@@ -32,7 +32,7 @@ def resident_fraction(path: Path) -> float:
 
 
 def about(fraction: float) -> object:
-    """The same fraction but for a few pages, which a kernel short of memory may drop at any time."""
+    """Almost the same: a kernel that is short of memory may drop pages at any time."""
     return pytest.approx(fraction, abs=0.05)
 
 
