@@ -111,7 +111,8 @@ def _check_opinion(
         if opinion.view is View.AGREES or not opinion.detail:
             yield Difference(where, f"{opinion.view.value}, without samples", "samples")
         return
-    due = drawn_samples(scored_sizes(blocks), opened.plan.manifest_digest)
+    generated = rules.answer_budgets.keys()
+    due = drawn_samples(scored_sizes(blocks), opened.plan.manifest_digest, generated=generated)
     if tuple((s.task, s.position) for s in opinion.samples) != due:
         yield Difference(where, "of samples of its choice", "of those that the seed draws")
     for sample in opinion.samples:
@@ -127,7 +128,7 @@ def _check_opinion(
         opinion.environment,
         worst=worst_losses(rules),
         choices=choice_tasks(rules),
-        generated=rules.answer_budgets.keys(),
+        generated=generated,
     )
     if judged.view is not opinion.view or (judged.detail != opinion.detail):
         yield Difference(where, f"{opinion.view.value} {opinion.detail}".strip(), judged.view.value)

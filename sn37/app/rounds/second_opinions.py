@@ -154,7 +154,8 @@ class SecondOpinions:
         with fetch_step(commitment, rules.constraints):
             job = await self._jobs.build(plan, rules, commitment)
         ours = self._opened(plan).journal[key]
-        chosen = drawn_samples(scored_sizes(ours), plan.manifest_digest)
+        generated = rules.answer_budgets.keys()
+        chosen = drawn_samples(scored_sizes(ours), plan.manifest_digest, generated=generated)
         async with aclosing(self._scorer.score(second_job(job, chosen))) as stream:
             theirs = [bounded(losses, rules) async for losses in stream]
         environment = self._opened(plan).environments.get(key, {})
@@ -165,7 +166,7 @@ class SecondOpinions:
             environment,
             worst=worst_losses(rules),
             choices=choice_tasks(rules),
-            generated=rules.answer_budgets.keys(),
+            generated=generated,
         )
 
     async def _record(self, plan: RoundPlan, opinion: Opinion) -> None:

@@ -1,8 +1,9 @@
 """Second opinion: some of an entry's losses, computed by an independent program.
 
-Eight of the round's samples are scored by the libraries' own model in float32, one sample at a
-time. That happens before a crown passes, and once for a champion on a machine that has not
-checked it yet. Errors of our own arithmetic, and models made to exploit them, do not affect it.
+Eight of the round's samples, and four of each task whose answers are generated, are scored by the
+libraries' own model in float32, one sample at a time. That happens before a crown passes, and once
+for a champion on a machine that has not checked it yet. Errors of our own arithmetic, and models
+made to exploit them, do not affect it.
 """
 
 from __future__ import annotations
@@ -75,22 +76,27 @@ class Opinion:
 
 
 def drawn_samples(
-    sizes: Sequence[tuple[TaskName, int]], seed: Digest
+    sizes: Sequence[tuple[TaskName, int]], seed: Digest, *, generated: Collection[TaskName] = ()
 ) -> tuple[tuple[TaskName, int], ...]:
     """Return the samples to compare, as (task, position), in task order.
 
-    They are those with the lowest keyed hash.
+    They are those with the lowest keyed hash of all, and of each task whose answers are generated
+    as many as say anything.
 
     Args:
         sizes: Each task's number of samples that were scored, see ``scored_sizes``.
         seed: The round's manifest digest, see ``sampling.manifest_digest``.
+        generated: Tasks whose answers are generated.
     """
     known = [(task, position) for task, size in sizes for position in range(size)]
 
     def rank(sample: tuple[TaskName, int]) -> bytes:
         return sha256(f"sn37/opinion/1|{seed}|{sample[0]}|{sample[1]}".encode()).digest()
 
-    chosen = set(sorted(known, key=rank)[:NUM_SAMPLES])
+    ranked = sorted(known, key=rank)
+    chosen = set(ranked[:NUM_SAMPLES])
+    for task in generated:
+        chosen.update([sample for sample in ranked if sample[0] == task][:LEAST_ANSWERS])
     return tuple(sample for sample in known if sample in chosen)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sn37.domain.ids import TaskName
 from sn37.domain.scoring.jobs import Implementation
 from sn37.domain.scoring.opinion import (
+    LEAST_ANSWERS,
     NUM_SAMPLES,
     Compared,
     View,
@@ -42,6 +43,17 @@ def test_as_many_samples_are_drawn_as_there_are_up_to_eight(one: int, two: int, 
     assert len(set(chosen)) == len(chosen) == min(NUM_SAMPLES, one + two)
     assert list(chosen) == sorted(chosen)
     assert all(0 <= position < dict(sizes)[task] for task, position in chosen)
+
+
+@given(st.integers(0, 400), st.integers(0, 40), st.text(max_size=8))
+def test_of_a_generated_task_as_many_are_drawn_as_say_anything(
+    texts: int, rules: int, seed: str
+) -> None:
+    sizes = [(TEXT, texts), (TaskName("rules"), rules)]
+    chosen = drawn_samples(sizes, hex_digest(seed), generated=[TaskName("rules")])
+    assert set(drawn_samples(sizes, hex_digest(seed))) <= set(chosen)
+    assert len([s for s in chosen if s[0] == "rules"]) >= min(LEAST_ANSWERS, rules)
+    assert len(chosen) <= NUM_SAMPLES + LEAST_ANSWERS
 
 
 def test_another_seed_draws_other_samples() -> None:
