@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path, PurePath
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from sn37.app.errors import CommandError
 from sn37.app.mining.miner_tools import MinerTools
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Provenance, Sample
+from sn37.domain.ids import Seed
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.methods import SCORED_METHODS, Method
@@ -22,6 +24,8 @@ from sn37.domain.scoring.worst_loss import are_too_many, bounded, num_lost
 from sn37.domain.submission.admission import AdmissionStep, Examined
 from sn37.domain.submission.constraints import Violation
 from sn37.domain.submission.models import ModelArtifact
+from sn37.domain.tasks.instructions import LEAST_RULES, instructions
+from sn37.domain.tasks.questions import draw_questions
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.ports.scorer import Scorer
 
@@ -32,6 +36,7 @@ TRIAL = (
     ("Write 'bonjour' in Greek letters.", "μπονζούρ — with an accent on the ύ."),
     ("Name three colours,\none a line.", "red\ngreen\nblue"),
 )
+MOST_TRIAL_TOKENS = 32  # of a generated answer: it must be possible, its content does not count
 
 
 class Status(StrEnum):
@@ -202,6 +207,23 @@ def rows_of(
     return tuple(rows)
 
 
+def trial_samples(method: Method) -> tuple[Sample, ...]:
+    """Return a few samples that a task of this method can be scored on."""
+    if method is Method.INSTRUCTION_RULES:
+        make = partial(instructions, least_rules=LEAST_RULES, most_rules=LEAST_RULES)
+        return draw_questions("trial", make, count=len(TRIAL), seed=Seed(0))
+    choices = tuple(text for _, text in TRIAL) if method.traits.is_choice else ()
+    return tuple(
+        Sample(
+            prompt=prompt,
+            reference=text,
+            choices=choices,
+            provenance=Provenance(row_id=f"trial-{number}"),
+        )
+        for number, (prompt, text) in enumerate(TRIAL)
+    )
+
+
 async def try_out(
     scorer: Scorer,
     examined: Examined,
@@ -216,21 +238,19 @@ async def try_out(
     Raises:
         ScorerUnavailable: This machine cannot score; that says nothing about the model.
     """
-    samples = tuple(
-        Sample(prompt=prompt, reference=text, provenance=Provenance(row_id=f"trial-{number}"))
-        for number, (prompt, text) in enumerate(TRIAL)
-    )
     job = ScoringJob(
         artifact=artifact,
         constraints=rules.constraints,
         batches=tuple(
-            TaskBatch(task=task.name, method=task.method, samples=samples)
+            TaskBatch(task=task.name, method=task.method, samples=trial_samples(task.method))
             for task in rules.tasks
             if task.method in methods
         ),
         timeout_s=rules.timeout_s,
         tokenizer=tokenizer,
         template=rules.template,
+        budgets={t: min(most, MOST_TRIAL_TOKENS) for t, most in rules.answer_budgets.items()},
+        stop=rules.stop,
     )
     try:
         async with aclosing(scorer.score(job)) as stream:

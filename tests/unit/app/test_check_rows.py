@@ -9,11 +9,15 @@ import pytest
 from sn37.app.cli import root as main
 from sn37.app.cli.run import run
 from sn37.app.mining import check_target
-from sn37.app.mining.admission_check import Status, rows_of, try_out
+from sn37.app.mining.admission_check import TRIAL, Status, rows_of, trial_samples, try_out
+from sn37.domain.data.batches import TaskBatch
+from sn37.domain.ids import TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.methods import Method
+from sn37.domain.scoring.choices import unaskable
 from sn37.domain.submission.admission import AdmissionStep, Examined
 from sn37.domain.submission.constraints import Violation
+from sn37.domain.tasks.instruction_task import is_instruction_task
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing.builders import a_competition, an_artifact
 from sn37.testing.fakes import FakeScorer
@@ -67,6 +71,15 @@ async def tried(scorer: FakeScorer) -> Examined:
 
 async def test_a_model_that_scores_has_passed_every_check() -> None:
     assert (await tried(FakeScorer())).passed == tuple(AdmissionStep)
+
+
+@pytest.mark.parametrize("method", Method)
+def test_a_model_is_tried_on_samples_that_its_tasks_can_be_scored_on(method: Method) -> None:
+    samples = trial_samples(method)
+    assert len(samples) == len(TRIAL)
+    assert unaskable(TaskBatch(task=TaskName("quiz"), method=method, samples=samples)) == ""
+    is_rules = [is_instruction_task(sample.reference) for sample in samples]
+    assert is_rules == [method is Method.INSTRUCTION_RULES] * len(TRIAL)
 
 
 async def test_what_the_worker_refuses_is_refused() -> None:
