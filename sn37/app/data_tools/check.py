@@ -48,10 +48,10 @@ async def check_source(
     yield ok("installed", f"a {freshness} source")
     opened = await _opened(reader)
     yield opened
+    if opened.grade is Grade.FAILED:
+        return  # its parameters would be refused in every further check
     for check, name, value in _wrong(source):
         yield await _refused(reader, check, name, value)
-    if opened.grade is Grade.FAILED:
-        return
     is_live = source.freshness is Freshness.LIVE
     async for found in _live(reader, request) if is_live else _static(reader, count):
         yield found

@@ -248,6 +248,13 @@ def test_a_source_that_cannot_be_read_fails_at_that_step(
     assert checks(capsys, *words, code=1)[check] == "failed"
 
 
+def test_a_source_that_does_not_open_is_not_blamed_for_more(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = checks(capsys, "t_live", "--parameter", "mood=3", code=1)
+    assert found == {"installed": "ok", "opens": "failed"}
+
+
 async def test_a_source_that_a_schedule_names_and_nobody_installed_is_the_first_check() -> None:
     source = a_source("t_broken", freshness=Freshness.LIVE)
     found = [
