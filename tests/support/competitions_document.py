@@ -21,7 +21,19 @@ _HEAD = """\
 You want to know what a competition asks of a model before you train one. This page is made from the
 schedules that ship. `sn37 schedule show` prints all numbers of one, and `sn37 miner competitions`
 those that run now. [scoring.md](scoring.md) explains the methods, [datasets.md](datasets.md) the
-data, [schedules.md](schedules.md) the file.
+data, [schedules.md](schedules.md) the file. A block takes 12 seconds: 7,200 blocks are a day.
+
+Every task gives a model a loss, and a lower one is better:
+
+| method | the loss is low if |
+|---|---|
+| `reference_loss` | the model finds the given answer to a question likely |
+| `text_loss` | the model finds a given text likely |
+| `multiple_choice` | the model finds the letter of the right option likely; guessing costs 1 |
+| `instruction_rules` | the answer that the model writes follows the rules in the question |
+
+The champion holds the crown and gets the competition's pay. A challenger takes the crown when its
+score is lower by the margin, on enough samples to show that this is not chance: one round or more.
 """
 
 
@@ -66,9 +78,11 @@ def _competition(loaded: LoadedSchedule, block: Block, rules: Competition) -> It
     names = ", ".join(sorted(a.removesuffix("ForCausalLM") for a in limits.architectures))
     yield f"- Architectures: {names}."
     tokenizer = rules.tokenizer
-    brings = "Each model brings its own tokenizer: losses are bits per byte."
+    brings = "Each model brings its own tokenizer: losses of texts are bits per byte."
     if tokenizer is not None:
-        brings = f"All models use the tokenizer of {tokenizer.repo}: losses are nats per token."
+        brings = (
+            f"All models use the tokenizer of {tokenizer.repo}: losses of texts are nats per token."
+        )
     yield f"- {brings}"
     yield f"- A commitment is scored {rules.delay_blocks:,} blocks later. {_margin(rules)}"
     yield f"- Runs {' and '.join(_runs(loaded, rules))}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -26,6 +27,8 @@ from sn37.domain.schedule.normalization import InverseExponential
 from sn37.domain.schedule.schedule import CommitmentFormat, StandingsRule
 from sn37.testing.builders import a_competition, a_schedule, a_stage
 from tests.support.small_schedule import SMALL
+
+BURN = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"
 
 
 @pytest.fixture
@@ -304,9 +307,17 @@ def test_a_template_that_was_not_rendered_is_a_warning(file: Path) -> None:
     assert not any("rendered" in line for line in warnings(schedule))
 
 
+@pytest.mark.parametrize("burn", ["hello", "5burn", BURN.replace("J", "K", 1)])
+def test_a_burn_hotkey_that_is_not_an_address_is_refused(file: Path, burn: str) -> None:
+    file.write_text(f'burn = "{burn}"\n{SMALL}')
+    refused = f"line 1: burn: expected the SS58 address of a hotkey, such as 5F..., not '{burn}'"
+    with pytest.raises(ScheduleError, match=re.escape(refused)):
+        load_schedule(file, known_sources={"feed"})
+
+
 def test_a_schedule_whose_rows_are_all_signed_should_name_a_burn_hotkey(file: Path) -> None:
     signed = SMALL.replace("max_age_s = 14400", "max_age_s = 14400\nsigners_netuid = 18")
-    burning = f'burn = "5burn"\n{signed}'
+    burning = f'burn = "{BURN}"\n{signed}'
     unsigned = '[sources.more]\nfreshness = "none"\n\n[competitions.words]'
     both = signed.replace("[competitions.words]", unsigned, 1).replace(
         "[competitions.other]",

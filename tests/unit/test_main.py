@@ -24,6 +24,7 @@ from sn37.app.schedule.advice import Difference, differences, warnings
 from sn37.app.schedule.load import read_schedule
 from sn37.ports.errors import ChainUnavailable
 
+BURN = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"
 HELP_S = 0.5
 TRIES = 5
 
@@ -141,6 +142,11 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
             ["schedule", "show", "finney", "--network", "simnet"],
             "error: finney and --network simnet exclude each other: give one of them\n",
         ),
+        (
+            ["schedule", "show", "--network", "fooo"],
+            "error: --network: expected finney, test, local, simnet or a ws:// address, not "
+            "'fooo'\n",
+        ),
         *(
             (
                 ["miner", "train", "--example", "1", "--network", "simnet", ignored],
@@ -220,7 +226,7 @@ def pinned_finney(tmp_path: Path) -> str:
     """The preset with a hotkey to burn, and made-up commits in the place of open revisions."""
     file = tmp_path / "finney.toml"
     text = read_schedule("finney")[1].replace('"main"', f'"{"c" * 40}"')
-    file.write_text(f'burn = "5burn"\n{text}')
+    file.write_text(f'burn = "{BURN}"\n{text}')
     return str(file)
 
 
@@ -266,7 +272,7 @@ def test_check_warns_of_what_cannot_work_as_meant(
     text = Path(sn37.__file__).with_name("app").joinpath("schedules/simnet.toml").read_text()
     assert old in text
     changed = tmp_path / "changed.toml"
-    changed.write_text(f'burn = "5burn"\n{text.replace(old, new, 1)}')
+    changed.write_text(f'burn = "{BURN}"\n{text.replace(old, new, 1)}')
     assert sn37_command("schedule", "check", str(changed)) == 0
     assert "warning: from block" in (said := capsys.readouterr().out)
     assert told in said
@@ -297,6 +303,14 @@ def test_show_prints_the_rules_of_one_block(capsys: pytest.CaptureFixture[str]) 
     assert "at block 0" in said
     assert "1 SIMNET_INSTRUCT: share 0.7, nats per token of simnet/base" in said
     assert "2 SIMNET_FREE: share 0.3, bits per byte" in said
+
+
+def test_show_takes_the_network_of_the_environment(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SN37_NETWORK", "simnet")
+    assert sn37_command("schedule", "show") == 0
+    assert capsys.readouterr().out.startswith("preset simnet, ")
 
 
 def test_show_says_that_nothing_runs_before_the_first_stage(

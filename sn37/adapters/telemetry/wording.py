@@ -121,8 +121,8 @@ def _(event: events.EntryFinished, labels: Labels) -> str:
     result = event.result
     said = [f"{result.verdict.value:<9} {entry(result.key, labels)}:"]
     if result.score is not None:
-        said.append(f"{result.score:.4f} on {result.num_samples} samples")
-        said += filter(None, (right_answers(result.tasks),))
+        scored = f"{result.score:.4f} on {result.num_samples} samples"
+        said.append(", ".join(filter(None, (scored, right_answers(result.tasks)))))
     if result.reason is not None or result.verdict is not Verdict.SCORED:
         said.append(why(result.reason, result.detail, labels))
     return " ".join(said)

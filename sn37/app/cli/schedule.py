@@ -53,16 +53,18 @@ def check(
 
     render = renderer()
     loaded = _load(file, render)
+    unfit: list[str] = []
     if structure_only:
         require_pinned(loaded.schedule, loaded.origin)
     else:
-        asyncio.run(require_checks(loaded, is_simulated=True))
+        unfit += [c.finding for c in asyncio.run(require_checks(loaded, is_simulated=True))]
     if undecided := schedule_view.undecided_lines(loaded.schedule):
         raise CommandError(f"{loaded.origin}: {undecided[0]}")
     unburnt = schedule_view.unburnt_lines(loaded.schedule)
     if unburnt and file not in PRESETS:
         raise CommandError(f"{loaded.origin}: {unburnt[0]}")
     doubts = (
+        *unfit,
         *schedule_view.warnings(
             loaded.schedule, scorable=scored_architectures(), renders_templates=render is not None
         ),
@@ -187,13 +189,14 @@ def show(
     as_json: options.AsJson = False,
 ) -> None:
     """Print the competitions of all stages; by default of the network's preset."""
+    from sn37.app.config.settings import load_settings
     from sn37.app.schedule.advice import competition_lines
     from sn37.app.schedule.load import preset_of
     from sn37.domain.ids import Block
 
     if file is not None and network is not None:
         raise UsageError(f"{file} and --network {network} exclude each other: give one of them")
-    loaded = _load(file or preset_of(network or "finney"))
+    loaded = _load(file or preset_of(load_settings({"network": network}).network))
     if as_toml:
         from sn37.app.schedule.toml_schedule import toml_of
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 
 from sn37.app.data_tools.reader import ENVIRONMENTS, Reader, Rows, rows_of
@@ -14,11 +14,14 @@ from sn37.app.samples.plugin_calls import DEFECT
 from sn37.app.samples.plugin_reads import OpeningFailed
 from sn37.app.samples.sources import DEADLINE_S, Sources
 from sn37.domain.check_line import Check, Grade
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import PoolRequest, Sample, TimeWindow
 from sn37.domain.data.vetting import ContractBroken, vet
-from sn37.domain.ids import Hotkey, Seed
+from sn37.domain.ids import Hotkey, Seed, TaskName
 from sn37.domain.printable import one_line
 from sn37.domain.schedule.competition import Freshness, ParameterValue, Source
+from sn37.domain.schedule.methods import Method
+from sn37.domain.scoring.choices import unaskable
 from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
 
 GROWTH = 0.01  # share of rows that a feed may have gained between two reads
@@ -40,7 +43,7 @@ async def check_source(
         find: Returns an installed plug-in by name, or raises ``LookupError``.
     """
     try:
-        freshness = await Sources(find, deadline_s=deadline_s).freshness(source.name)
+        freshness, said = await Sources(find, deadline_s=deadline_s).describe(source.name)
         reader = Reader(plugin=find(source.name), source=source, deadline_s=deadline_s)
     except (LookupError, DatasetUnavailable) as error:
         yield failed("installed", str(error.args[0]), "install the package, or fix its factory")
@@ -48,13 +51,15 @@ async def check_source(
     yield ok("installed", f"a {freshness} source")
     opened = await _opened(reader)
     yield opened
-    for check, name, value in _wrong(source):
-        yield await _refused(reader, check, name, value)
     if opened.grade is Grade.FAILED:
-        return
+        return  # its parameters would be refused in every further check
+    for title, name, value in _wrong(source):
+        yield await _refused(reader, title, name, value)
+    usual = None if said is None else said.method
     is_live = source.freshness is Freshness.LIVE
-    async for found in _live(reader, request) if is_live else _static(reader, count):
-        yield found
+    found = _live(reader, request, usual) if is_live else _static(reader, count, usual)
+    async for check in found:
+        yield check
 
 
 def ok(name: str, detail: str) -> Check:
@@ -98,7 +103,7 @@ async def _refused(reader: Reader, check: str, name: str, value: ParameterValue)
     return failed(check, f"{name} = {value!r} was accepted", remedy)
 
 
-async def _live(reader: Reader, request: PoolRequest) -> AsyncIterator[Check]:
+async def _live(reader: Reader, request: PoolRequest, usual: Method | None) -> AsyncIterator[Check]:
     try:
         answer = await reader.collect(request)
         collected = vet(answer.collected.pool, request)
@@ -115,6 +120,8 @@ async def _live(reader: Reader, request: PoolRequest) -> AsyncIterator[Check]:
         yield warned("usable", f"set aside: {aside}", "leave such rows out")
     else:
         yield ok("usable", "no row had to be set aside")
+    for check in _options(rows, usual):
+        yield check
     ids = [s.provenance.row_id for s in answer.samples]
     yield _said("order", ids == sorted(ids), "rows are sorted by row id", "sort them by row id")
     yield _randomness(answer)
@@ -153,11 +160,13 @@ async def _again(
         yield failed("reads again", str(error), "answer every request in the same way")
 
 
-async def _static(reader: Reader, count: int) -> AsyncIterator[Check]:
+async def _static(reader: Reader, count: int, usual: Method | None) -> AsyncIterator[Check]:
     try:
         answers = [await reader.draw(count, seed) for seed in SEEDS]
         drawn = [rows_of(answer.samples) for answer in answers]
         yield ok("rows", f"{count} distinct rows for each of {len(SEEDS)} seeds")
+        for check in _options(answers[0].samples, usual):
+            yield check
         again = await reader.draw(count, SEEDS[0])
         yield _same("same again", drawn[0], rows_of(again.samples))
         differs = any(rows != drawn[0] for rows in drawn)
@@ -168,6 +177,17 @@ async def _static(reader: Reader, count: int) -> AsyncIterator[Check]:
             yield _same(f"in time zone {environment['TZ']}", drawn[0], rows_of(there.samples))
     except (DatasetUnavailable, DatasetExhausted) as error:
         yield _unread(error)
+
+
+def _options(samples: Sequence[Sample], usual: Method | None) -> Iterator[Check]:
+    """Check the options of samples whose plug-in says that a method of choices scores them."""
+    if usual is None or not usual.traits.is_choice:
+        return
+    batch = TaskBatch(task=TaskName("check"), method=usual, samples=tuple(samples))
+    if why := unaskable(batch):
+        yield failed("options", why, "return samples with choices, or name another method")
+    else:
+        yield ok("options", "every row is a question with options")
 
 
 def _unread(error: Exception) -> Check:

@@ -10,16 +10,22 @@ from sn37.app.errors import UsageError
 from sn37.app.schedule.pins import BRANCH, WRITTEN, is_commit
 from sn37.domain.printable import printable
 from sn37.domain.schedule.competition import Freshness, ParameterValue, Source
-from sn37.domain.schedule.methods import Method
+from sn37.domain.schedule.methods import LossUnit, Method
 from sn37.ports.dataset import Description, ParameterDescription
 
 DELAY_BLOCKS = 1200  # of simnet: 4 hours
 MAX_NEW_TOKENS = 128  # of generated answers; simnet's models read 512 tokens
 MAX_AGE_S = 14_400  # of live rows; data is always younger than the models
 
+_UNITS = {
+    LossUnit.TEXT: "A loss is in bits per byte.",
+    LossUnit.GUESS: "A loss of 1 is guessing among the options.",
+    LossUnit.SHARE: "A loss is the share of what is wrong in an answer.",
+}
+
 _COMPETITION = f"""\
-# Simnet's miners of competition 2 take part, whose models bring their own tokenizers: the unit of
-# the score is bits per byte.
+# Simnet's miners of competition 2 take part, whose models bring their own tokenizers.
+# {{unit}}
 [competitions.trial]
 id = 2
 name = "TRIAL"
@@ -123,7 +129,7 @@ def _lines(source: NewSource, method: Method, num_samples: int, file: str) -> It
     yield ""
     yield from _source(source, is_live=is_live)
     yield ""
-    yield _COMPETITION
+    yield _COMPETITION.replace("{unit}", _UNITS[method.traits.unit])
     yield "[[competitions.trial.tasks]]"
     yield f"name = {value_text(source.name)}"
     yield f"source = {value_text(source.name)}"

@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from importlib.util import find_spec
 
 from sn37.app.errors import CommandError
-from sn37.app.schedule.pins import is_commit, revision_of
+from sn37.app.schedule.pins import WRITTEN, is_commit, revision_of
 from sn37.domain.check_line import Check, Grade
 from sn37.domain.schedule.competition import Source, Task, TokenizerRef
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.schedule import Schedule
 from sn37.ports.dataset import Description
 from sn37.ports.errors import DatasetUnavailable
@@ -21,7 +22,7 @@ from sn37.ports.errors import DatasetUnavailable
 # ``DatasetUnavailable``.
 OpenSource = Callable[[Source], Awaitable[Description | None]]
 
-PIN = "write today's commits with sn37 schedule pin"
+PIN = "write today's commits with sn37 schedule pin FILE; in a preset a maintainer does it"
 
 
 def sources_of(schedule: Schedule) -> Sequence[Source]:
@@ -47,19 +48,27 @@ async def schedule_checks(
         installed: Names of the data sets of installed packages.
         simulated: Names of the sources that the simulated network has.
     """
+    usual: dict[str, Method] = {}  # by which models are scored on a source's samples
+
+    async def described(source: Source) -> Description | None:
+        description = await open_source(source)
+        if description is not None:
+            usual[source.name] = description.method
+        return description
+
     for source in sources_of(schedule):
         if source.name in simulated:
             found = Check(name=_name(source), grade=Grade.OK, detail="of the simulated network")
         else:
-            found = await _source(source, open_source, installed)
+            found = await _source(source, described, installed)
         yield found
     for tokenizer in _tokenizers(schedule):
         yield _tokenizer(tokenizer)
-    for where, task in dict.fromkeys(
-        (f"task {task.name} of competition {where}", task.method)
+    for check in dict.fromkeys(
+        _task(f"task {task.name} of competition {where}", task, usual.get(task.source.name))
         for where, task in _tasks(schedule)
     ):
-        yield Check(name=where, grade=Grade.OK, detail=task.value)
+        yield check
 
 
 def require_ready(checks: Sequence[Check], origin: str) -> None:
@@ -93,7 +102,9 @@ async def _source(source: Source, open_source: OpenSource, installed: Collection
     except LookupError as error:
         return _failed(source, str(error.args[0]), "repair the installation of its package")
     except ValueError as error:
-        return _failed(source, str(error), f"correct sources.{source.name}, or its plug-in")
+        lacks = [name for name in WRITTEN if f"parameter {name} is missing" in str(error)]
+        remedy = PIN if lacks else f"correct sources.{source.name}, or its plug-in"
+        return _failed(source, str(error), remedy)
     except DatasetUnavailable as error:
         return _failed(source, str(error), f"find the cause with sn37 data check {source.name}")
     packages = () if description is None else description.packages
@@ -102,6 +113,29 @@ async def _source(source: Source, open_source: OpenSource, installed: Collection
         what = description.install if description else ""
         return _failed(source, detail, f"run pip install '{what or ' '.join(lacking)}'")
     return Check(name=_name(source), grade=Grade.OK, detail="installed, takes its parameters")
+
+
+def _task(name: str, task: Task, usual: Method | None) -> Check:
+    if usual is None or _fits(task.method, usual):
+        return Check(name=name, grade=Grade.OK, detail=task.method.value)
+    return Check(
+        name=name,
+        grade=Grade.WARNING,
+        detail=f"{task.method.value}, but the plug-in {task.source.name} says that its samples are "
+        f"for {usual.value}: every round may be sat out",
+        remedy="choose a method that docs/scoring.md lists for such samples, or another source",
+    )
+
+
+def _fits(method: Method, usual: Method) -> bool:
+    """Return true if samples for ``usual`` have what ``method`` reads: options, rules, or a text.
+
+    A question with options can be scored by its right answer's text, too.
+    """
+    wanted, given = method.traits, usual.traits
+    if wanted.is_learnable:
+        return given.is_learnable or given.is_choice
+    return not given.is_learnable and wanted.is_choice == given.is_choice
 
 
 def _tokenizer(tokenizer: TokenizerRef) -> Check:

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from sn37.app.config.number_limits import MAX_BLOCK
 from sn37.app.config.toml_tables import Table
+from sn37.domain.address import is_address
 from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey, Netuid, TaskName
 from sn37.domain.schedule.broken_rule import BrokenRule
 from sn37.domain.schedule.competition import (
@@ -455,6 +456,16 @@ class ScheduleTable(Table):
         for name in tables:
             _checked(name)
         return tables
+
+    @field_validator("burn")
+    @classmethod
+    def _burn_is_a_hotkey(cls, burn: str | None) -> str | None:
+        if burn is not None and not is_address(burn):
+            raise ValueError(
+                f"expected the SS58 address of a hotkey, such as 5F..., not {burn!r:.60}; "
+                "copy it again, its length or checksum is wrong"
+            )
+        return burn
 
     def value(self, stages: tuple[Stage, ...]) -> Schedule:
         return Schedule(

@@ -51,6 +51,7 @@ def _parts(rules: Competition, settings: Settings) -> Iterator[str]:
         f"# Training for competition {rules.id} ({rules.name}): at most "
         f"{limits.max_parameters:,} parameters,\n# {limits.max_bytes:,} bytes, "
         f"{limits.max_tokens:,} tokens of each sample; {', '.join(sorted(limits.architectures))}."
+        f"{_left_out(rules)}"
     )
     yield f"competition = {rules.id}"
     yield 'base = "base"              # folder of the model to start from'
@@ -71,6 +72,16 @@ def _parts(rules: Competition, settings: Settings) -> Iterator[str]:
     )
     why = "" if small else "; remove the table to train all weights"
     yield _LORA.format(off="#" if small else "", why=why)
+
+
+def _left_out(rules: Competition) -> str:
+    """Name the tasks that the file has no source for, with their weights in the score."""
+    tasks = [
+        f"{t.name} ({t.weight:.0%} of the score)"
+        for t in rules.tasks
+        if t.method not in LEARNABLE_METHODS
+    ]
+    return f" No rows for {', '.join(tasks)}; see docs/training.md." if tasks else ""
 
 
 def _source(task: Task, *, is_simnet: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from sn37.app.config.settings import Settings
 from sn37.app.samples import plugins
@@ -11,7 +11,7 @@ from sn37.app.schedule.load import LoadedSchedule
 from sn37.app.schedule.lookup import rules_of_network
 from sn37.app.schedule.readiness import require_ready, schedule_checks
 from sn37.app.wiring.plugins import installed_plugin
-from sn37.domain.check_line import Check
+from sn37.domain.check_line import Check, Grade
 
 
 def checks_of(loaded: LoadedSchedule, *, is_simulated: bool) -> AsyncIterator[Check]:
@@ -37,11 +37,12 @@ def checks_of_network(settings: Settings) -> AsyncIterator[Check]:
     return checks_of(rules_of_network(settings), is_simulated=settings.is_simnet)
 
 
-async def require_checks(loaded: LoadedSchedule, *, is_simulated: bool) -> None:
-    """Make the checks of a schedule.
+async def require_checks(loaded: LoadedSchedule, *, is_simulated: bool) -> Sequence[Check]:
+    """Make the checks of a schedule, and return those that warn.
 
     Raises:
         CommandError: Some failed; it has all of them, each with its remedy.
     """
     found = [check async for check in checks_of(loaded, is_simulated=is_simulated)]
     require_ready(found, loaded.origin)
+    return [check for check in found if check.grade is Grade.WARNING]

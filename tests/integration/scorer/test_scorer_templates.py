@@ -21,6 +21,7 @@ from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import TEMPLATE, a_real_job, save_model
 from tests.integration.scorer.verdicts import scored, verdict
 
+BURN = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"
 TURNS = "{{ messages[0].content }}|{{ messages[1].content }}"
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
 CHAT = [{"role": "user", "content": "q7Zk"}, {"role": "assistant", "content": "m1Lp"}]
@@ -221,7 +222,7 @@ def test_schedule_check_refuses_a_template_that_does_not_render(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     preset = (files("sn37.app") / "schedules/simnet.toml").read_text()
-    lines = f'burn = "5burn"\n{preset}'.splitlines()
+    lines = f'burn = "{BURN}"\n{preset}'.splitlines()
     number = next(n for n, line in enumerate(lines) if line.startswith("template = "))
     file = tmp_path / "rules.toml"
     for template, code in (("{{ messages[0].content }}", 1), (TURNS, 0)):

@@ -20,12 +20,15 @@ from sn37.testing.builders import a_pool_request, a_receipt, a_round_key, a_sour
 
 PLUGIN = """
 import asyncio, random, sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from sn37.dataset_plugin import LivePlugin, NoParameters, Parameters, StaticPlugin
 from sn37.domain.data.samples import Pool, Provenance, Sample
+from sn37.domain.schedule.methods import Method
 from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
 
+CHOICE = Method.MULTIPLE_CHOICE
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 class Settings(Parameters):
@@ -73,6 +76,17 @@ class Static:
 def live():
     return LivePlugin(name="t_live", parameters=Settings, connect=Live)
 
+class Quiz(Static):
+    async def draw(self, *, count, seed):
+        drawn = await super().draw(count=count, seed=seed)
+        return tuple(replace(s, choices=(s.reference, "another")) for s in drawn)
+
+def quiz():
+    return StaticPlugin(name="t_quiz", parameters=NoParameters, connect=Quiz, method=CHOICE)
+
+def no_quiz():
+    return StaticPlugin(name="t_no_quiz", parameters=NoParameters, connect=Static, method=CHOICE)
+
 def static():
     return StaticPlugin(name="t_static", parameters=NoParameters, connect=Static)
 """
@@ -91,6 +105,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sources\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         "[sn37.datasets]\nt_live = sn37_test_sources:live\nt_static = sn37_test_sources:static\n"
+        "t_quiz = sn37_test_sources:quiz\nt_no_quiz = sn37_test_sources:no_quiz\n"
         "t_broken = sn37_test_sources:absent\n"
     )
 
@@ -246,6 +261,21 @@ def test_a_source_that_cannot_be_read_fails_at_that_step(
     words: list[str], check: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert checks(capsys, *words, code=1)[check] == "failed"
+
+
+@pytest.mark.parametrize(("source", "grade"), [("t_quiz", "ok"), ("t_no_quiz", "failed")])
+def test_rows_of_a_source_of_choices_are_questions_with_options(
+    source: str, grade: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = checks(capsys, source, "--count", "9", code=0 if grade == "ok" else 1)
+    assert found["options"] == grade
+
+
+def test_a_source_that_does_not_open_is_not_blamed_for_more(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = checks(capsys, "t_live", "--parameter", "mood=3", code=1)
+    assert found == {"installed": "ok", "opens": "failed"}
 
 
 async def test_a_source_that_a_schedule_names_and_nobody_installed_is_the_first_check() -> None:

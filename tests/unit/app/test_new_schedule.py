@@ -85,7 +85,7 @@ def test_a_source_at_a_branch_is_to_be_pinned_next(
         "revision": "main"
     }
     assert sn37("check", str(file)) == 1
-    assert "write today's commits with sn37 schedule pin" in capsys.readouterr().err
+    assert "write today's commits with sn37 schedule pin FILE" in capsys.readouterr().err
 
 
 async def test_the_parameters_are_those_given_and_the_others_are_comments() -> None:
@@ -101,6 +101,21 @@ async def test_the_parameters_are_those_given_and_the_others_are_comments() -> N
     assert '\n# words = ["a", "b"] # array, default ["a", "b"]\n' in text
     assert "\n# limit = ... # " in text
     assert "--start-time now" in text
+
+
+@pytest.mark.parametrize(
+    ("method", "unit"),
+    [
+        (Method.REFERENCE_LOSS, "# A loss is in bits per byte.\n"),
+        (Method.CHOICE_TEXT, "# A loss of 1 is guessing among the options.\n"),
+        (Method.INSTRUCTION_RULES, "# A loss is the share of what is wrong in an answer.\n"),
+    ],
+)
+async def test_the_unit_in_the_comment_is_that_of_the_method(method: Method, unit: str) -> None:
+    source = await described(CHOICES, url="x")
+    text = new_schedule(source, method, num_samples=9, file="mine.toml")
+    assert unit in text
+    assert text.count("# A loss") == 1
 
 
 async def test_a_comment_can_be_made_a_parameter() -> None:

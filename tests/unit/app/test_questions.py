@@ -16,6 +16,7 @@ from sn37.adapters.telemetry import wording
 from sn37.adapters.telemetry.tables import render_report
 from sn37.app.rounds.report import report
 from sn37.domain.data.samples import Sample
+from sn37.domain.events import EntryFinished
 from sn37.domain.ids import Block, Hotkey, TaskName
 from sn37.domain.round.state import RoundResult, right_answers
 from sn37.domain.schedule.competition import Freshness
@@ -129,6 +130,9 @@ def test_it_is_shown_where_a_score_is() -> None:
     world.run(rounds=1)
     entry = replace(newest(world).entries[0], score=0.5, tasks=tasks)
     assert wording.score_text(entry) == "0.5000 (61%, 100%)"
+    said = wording.line(EntryFinished(round=newest(world).key, result=entry), {})
+    assert said is not None
+    assert "samples, quiz 61.3% right, facts 100.0% right" in said
     assert wording.score_text(replace(entry, tasks=())) == "0.5000"
     plain = replace(newest(world), entries=(replace(entry, tasks=()),))
     for result, is_told in ((newest(world), True), (plain, False)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from sn37.app.wiring import validator_run
 from sn37.dataset_plugin import NoParameters, StaticPlugin
 from sn37.domain.check_line import Check, Grade
 from sn37.domain.schedule.competition import Freshness, Source
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.schedule import Schedule
 from sn37.ports.dataset import DatasetPlugin, Description
 from sn37.ports.errors import DatasetUnavailable
@@ -72,7 +74,7 @@ async def test_everything_that_is_missing_is_found_at_once_with_its_remedy() -> 
         ("data set lost", Grade.FAILED),
     ]
     assert found[0].detail == "not installed; installed: feed, pages"
-    assert found[1].remedy == "write today's commits with sn37 schedule pin"
+    assert found[1].remedy.startswith("write today's commits with sn37 schedule pin FILE")
     with pytest.raises(CommandError) as caught:
         require_ready(found, "rules.toml")
     assert str(caught.value) == f"rules.toml: 3 of {len(found)} checks failed:"
@@ -98,6 +100,43 @@ async def test_a_package_that_reading_needs_is_missed_before_the_first_round(
         "needs no_such_one, no_such_other, which is not installed",
         f"run pip install '{remedy}'",
     )
+
+
+async def test_a_commit_without_its_manifest_is_pinned_by_the_same_command() -> None:
+    half = Source(name="feed", freshness=Freshness.NONE, parameters={"revision": COMMIT})
+    fault = ValueError("source feed: parameter manifest is missing; it is manifest (string)")
+    (found, _) = await checks(drawing_from(half), fault=fault)
+    assert found.grade is Grade.FAILED
+    assert found.remedy.startswith("write today's commits with sn37 schedule pin FILE")
+
+
+@pytest.mark.parametrize(
+    ("usual", "fitting"),
+    [
+        (Method.TEXT_LOSS, {Method.TEXT_LOSS, Method.REFERENCE_LOSS}),
+        (Method.REFERENCE_LOSS, {Method.TEXT_LOSS, Method.REFERENCE_LOSS}),
+        (Method.CHOICE_TEXT, set(Method) - {Method.INSTRUCTION_RULES}),
+        (Method.INSTRUCTION_RULES, {Method.INSTRUCTION_RULES}),
+    ],
+)
+async def test_a_method_that_needs_other_samples_than_the_source_has_is_warned_of(
+    usual: Method, fitting: set[Method]
+) -> None:
+    plugin = StaticPlugin(
+        name="pages", parameters=NoParameters, connect=lambda _: FakeStaticDataset(), method=usual
+    )
+    for method in Method:
+        budget = 8 if method.traits.is_generated else None
+        task = a_task("quiz", source=a_source("pages"))
+        task = replace(task, method=method, max_new_tokens=budget)
+        rules = a_schedule(a_stage(a_competition(tasks=(task,))))
+        (_, found) = await checks(rules, plugin)
+        if method in fitting:
+            assert (found.grade, found.detail) == (Grade.OK, method.value)
+        else:
+            assert found.grade is Grade.WARNING
+            assert f"{method.value}, but the plug-in pages says" in found.detail
+            assert f"for {usual.value}:" in found.detail
 
 
 async def test_a_pinned_revision_is_opened() -> None:

@@ -37,6 +37,19 @@ HEAD = 'competition = 1\nbase = "base"\noutput = "model"\n'
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
+def test_the_example_names_the_tasks_that_it_has_no_rows_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert miner.main(["train", "--example", "3", "--network", "finney"]) == 0
+    left_out = (
+        "No rows for multiple_choice (30% of the score), if_eval (30% of the score); "
+        "see docs/training.md"
+    )
+    assert left_out in capsys.readouterr().out
+    assert miner.main(["train", "--example", "4", "--network", "finney"]) == 0
+    assert "No rows for" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("hours_ago", "source", "warns"),
     [(0, "simnet", True), (3.9, "simnet", True), (4, "simnet", False), (0, "another", False)],
