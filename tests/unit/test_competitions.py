@@ -312,7 +312,7 @@ def test_a_burn_hotkey_that_is_not_an_address_is_refused(file: Path, burn: str) 
     file.write_text(f'burn = "{burn}"\n{SMALL}')
     refused = f"line 1: burn: expected the SS58 address of a hotkey, such as 5F..., not '{burn}'"
     with pytest.raises(ScheduleError, match=re.escape(refused)):
-        load_schedule(file, known_sources={"feed"})
+        load_schedule(file)
 
 
 def test_a_schedule_whose_rows_are_all_signed_should_name_a_burn_hotkey(file: Path) -> None:
