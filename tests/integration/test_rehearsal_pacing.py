@@ -13,6 +13,7 @@ import pytest
 from sn37.app.samples.pool_requests import live_tasks
 from sn37.app.schedule.load import load_schedule
 from sn37.domain.ids import Block
+from sn37.domain.round.state import ColdStart
 from tests.rehearsal import pacing
 from tests.rehearsal.chain import WARNING
 from tests.rehearsal.journal import Journal
@@ -24,6 +25,17 @@ LAST_STAGE = SCHEDULE.stages[3]  # a competition with live sources, and one with
 FIRST = Block(LAST_STAGE.from_block + CADENCE)
 
 
+class Events:
+    """The file of events that a validator writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "events.jsonl"
+
+    def add(self, event: str, **fields: object) -> None:
+        with self._file.open("a") as file:
+            file.write(json.dumps({"event": event, **fields}) + "\n")
+
+
 class Validator:
     """Writes events as a validator does that began shortly before the round at ``FIRST``.
 
@@ -31,7 +43,7 @@ class Validator:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / "events.jsonl"
+        self._emit = Events(folder).add
         self._open: set[tuple[int, int]] = set()
         self.finished: list[tuple[int, int]] = []
         self.is_running = True
@@ -63,16 +75,13 @@ class Validator:
         if len(self.finished) == 1 + len(LAST_STAGE.competitions):
             self.is_running = False
 
-    def _emit(self, event: str, **fields: object) -> None:
-        with self._file.open("a") as file:
-            file.write(json.dumps({"event": event, **fields}) + "\n")
-
 
 class Node:
     """A chain that shows its blocks to one validator."""
 
-    def __init__(self, head: int, validator: Validator) -> None:
+    def __init__(self, head: int, validator: Validator | Restarted) -> None:
         self.chain = SimpleNamespace(finalized=head)
+        self.num_steps = 0
         self._validator = validator
         validator.see(head)
 
@@ -81,6 +90,7 @@ class Node:
 
     async def skip(self, count: int) -> None:
         self.chain.finalized += count
+        self.num_steps += 1
         self._validator.see(self.chain.finalized)
 
 
@@ -101,3 +111,33 @@ def test_a_competition_without_live_sources_may_score_the_round_before_first(
     asyncio.run(pace.follow([Journal(tmp_path)]))
     live, static = (rules.id for rules in LAST_STAGE.competitions)
     assert validator.finished == [(static, FIRST - CADENCE), (live, FIRST), (static, FIRST)]
+
+
+class Restarted:
+    """Follows the chain after a run that has finished the round at ``FIRST``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._emit = Events(folder).add
+        self.is_running = True
+        self._emit("ColdStarted", beginning={"way": ColdStart.RECEIPTS})
+        for rules in LAST_STAGE.competitions:
+            key = _key(rules.id, FIRST)
+            self._emit("RoundOpened", plan={"key": key})
+            self._emit("RoundFinished", result={"key": key})
+
+    def see(self, head: int) -> None:
+        self._emit("HeadAdvanced", head={"number": head})
+        self.is_running = head < FIRST + CADENCE - SCHEDULE.timing.freeze_lead
+
+
+def test_weights_that_an_earlier_run_has_sent_are_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "PAUSE_S", 0.0)
+    validator = Restarted(tmp_path)
+    node = Node(FIRST + GRACE + 1, validator)
+    pace = pacing.Pace(
+        cast(RpcNode, node), SCHEDULE, is_running=lambda journal: validator.is_running
+    )
+    asyncio.run(pace.follow([Journal(tmp_path)]))
+    assert node.num_steps <= CADENCE // pacing.STEP

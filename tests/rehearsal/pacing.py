@@ -137,6 +137,8 @@ class Pace:
     def _has_weighed(self, journal: Journal) -> bool:
         """True if the weights of the newest round are set, or none are due."""
         sync = self._timing.sync_block(self._head)
+        if journal.first_head > sync:
+            return True  # an earlier run has sent them, and ended before it could tell
         is_due = bool(self._opened(journal)) and self._is_warm(journal)
         return sync in journal.weighed or not is_due
 
