@@ -14,29 +14,31 @@ from tests.rehearsal.journal import Journal
 from tests.rehearsal.pacing import Pace
 from tests.rehearsal.surroundings import Surroundings
 
-OVERLAY = Path(__file__).parent / "overlay.toml"
+OVERLAYS = Path(__file__).parent / "overlays"
 PINNED, MINE = "pinned.toml", "rehearsal.toml"
 
 Tell = Callable[[str], None]
 Rounds = list[Mapping[str, Any]]
 
 
-async def pin(commands: Commands, changes: Mapping[str, int], tell: Tell) -> LoadedSchedule:
-    """Pin the preset for finney, and put the overlay on top of it.
+async def pin(
+    commands: Commands, preset: str, changes: Mapping[str, int], tell: Tell
+) -> LoadedSchedule:
+    """Pin a preset, and put its overlay on top of it.
 
     Args:
         changes: Further values, by their keys at the top of a schedule.
     """
     pinned = commands.folder / PINNED
-    tell(await commands.sn37("schedule", "pin", "finney", "--output", str(pinned)))
+    tell(await commands.sn37("schedule", "pin", preset, "--output", str(pinned)))
     mine = commands.schedule
     more = "".join(f"{key} = {value}\n" for key, value in changes.items())
-    mine.write_text(more + OVERLAY.read_text())
+    mine.write_text(more + (OVERLAYS / f"{preset}.toml").read_text())
     loaded = load_schedule(mine)
-    preset = load_schedule("finney")
-    tell(f"fingerprint of the preset:    {preset.fingerprint}")
+    before = load_schedule(preset)
+    tell(f"fingerprint of the preset:    {before.fingerprint}")
     tell(f"fingerprint of the rehearsal: {loaded.fingerprint}")
-    differences = await commands.sn37("schedule", "diff", "finney", str(mine))
+    differences = await commands.sn37("schedule", "diff", preset, str(mine))
     (commands.folder / "changes.txt").write_text(differences)
     tell(f"{len(differences.splitlines())} values differ, see changes.txt")
     return loaded

@@ -10,12 +10,15 @@ from sn37.adapters.simnet.miners.roster import Trick
 from sn37.adapters.subtensor.wallet import HotkeySigner
 from sn37.domain.ids import CompetitionId, Hotkey
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.competition import Competition
+from sn37.testing.tiny_models import ARCHITECTURES
 from tests.support.substrate import a_keypair
 
-# The first is trained longest, so it must win.
-FAMILIES = ("llama", "mistral", "gemma", "gpt_neox", "phi")
-STEPS = {"llama": 120, "mistral": 25, "gemma": 10, "gpt_neox": 10, "phi": 10}
-WINNER = FAMILIES[0]
+# The first is trained longest, so it must win. A competition has the first five that it takes.
+FAMILIES = ("llama", "mistral", "gemma", "gpt_neox", "phi", "gemma2", "qwen2", "qwen3")
+NUM_FAMILIES = 5
+STEPS = dict.fromkeys(FAMILIES, 10) | {"llama": 120, "mistral": 25}
+WINNER, SECOND = FAMILIES[:2]
 
 
 class Attack(StrEnum):
@@ -78,13 +81,18 @@ class Miner:
         return 10 * self.competition + FAMILIES.index(self.family)
 
 
-def cast(competitions: Sequence[CompetitionId]) -> tuple[Miner, ...]:
+def cast(competitions: Sequence[Competition]) -> tuple[Miner, ...]:
     """All miners, each competition's honest ones first; the order is that of their commitments."""
     return tuple(
         miner
-        for competition in competitions
+        for rules in competitions
         for miner in (
-            *(Miner(competition=competition, family=family) for family in FAMILIES),
-            *(Miner(competition=competition, family=WINNER, attack=a) for a in Attack),
+            *(Miner(competition=rules.id, family=family) for family in _families(rules)),
+            *(Miner(competition=rules.id, family=WINNER, attack=a) for a in Attack),
         )
     )
+
+
+def _families(rules: Competition) -> Sequence[str]:
+    taken = rules.constraints.architectures
+    return [family for family in FAMILIES if ARCHITECTURES[family] in taken][:NUM_FAMILIES]

@@ -16,6 +16,7 @@ NUM_MEMBERS = 256  # of a full subnet
 BEFORE = 2_600  # blocks that the chain has before the first round
 LEAST_AGE = 2_000  # of the commitments at the first round; the longest delay is 1,600 blocks
 WARNING = 70  # blocks before the first round at which the validators start
+BURN = "burn"  # a member whose hotkey an overlay may name as its schedule's burn
 STAKE_TAO = 200_000  # of validators; the schedule trusts signers with more than 100,000
 
 
@@ -37,7 +38,8 @@ def build_chain(
         chain.register(hotkey, netuid=schedule.netuid, stake_tao=STAKE_TAO, permit=True)
     for miner in cast:
         chain.register(miner.hotkey, netuid=schedule.netuid)
-    for number in range(NUM_MEMBERS - len(validators) - len(cast)):
+    chain.register(a_keypair(BURN).ss58_address, netuid=schedule.netuid)
+    for number in range(NUM_MEMBERS - 1 - len(validators) - len(cast)):
         chain.register(a_keypair(f"idle-{number}").ss58_address, netuid=schedule.netuid)
     chain.produce(BEFORE - LEAST_AGE)
     for miner in cast:

@@ -57,14 +57,19 @@ def require_as_expected(acts: Acts, around: Surroundings, schedule: Schedule, te
 
 
 def _wrong_reasons(rounds: Sequence[Round], cast: tuple[Miner, ...]) -> list[str]:
-    """Compare what became of every miner in the first round of its competition."""
+    """Compare what became of every miner in the first round that considered it."""
     wrong: list[str] = []
     for miner in cast:
-        first = min(
-            (r for r in rounds if r["competition"] == miner.competition),
-            key=lambda r: r["sync_block"],
+        found = next(
+            (
+                entry
+                for round_ in sorted(rounds, key=lambda r: r["sync_block"])
+                if round_["competition"] == miner.competition
+                for entry in round_["entries"]
+                if entry["hotkey"] == miner.hotkey
+            ),
+            None,
         )
-        found = next((e for e in first["entries"] if e["hotkey"] == miner.hotkey), None)
         wanted = None if miner.attack is None else EXPECTED[miner.attack].value  # None: scored
         got = "absent" if found is None else found["reason"]
         if got != wanted and not (miner.attack is None and got == RACED_OUT):
@@ -108,7 +113,7 @@ def _wrong_weights(
 ) -> list[str]:
     """Compare the rows on the chain with what the validators report, and who is paid."""
     wrong: list[str] = []
-    paid = {m.hotkey for m in around.cast if m.attack is None}
+    paid = {m.hotkey for m in around.cast if m.attack is None} | {schedule.burn}
     for name, hotkey in around.hotkeys.items():
         row = weights_of(around.chain, schedule.netuid, hotkey)
         newest = max(reports[name], key=lambda r: r["sync_block"])

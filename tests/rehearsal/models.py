@@ -20,10 +20,12 @@ from tests.integration.hub.hub_models import committed
 from tests.integration.hub.hub_repositories import HubFile, hub_files
 from tests.integration.hub.hub_state import Hub
 from tests.rehearsal import texts
-from tests.rehearsal.cast import FAMILIES, STEPS, TRICKS, WINNER, Attack, Miner
+from tests.rehearsal.cast import SECOND, STEPS, TRICKS, WINNER, Attack, Miner
 
 TERABYTE = 1 << 40
-BATCH, TOKENS, RATE = 8, 192, 2e-3
+BATCH, RATE = 8, 2e-3
+NOT_LEARNT = -100  # torch's label of a token without a loss
+ENDS_EVERY = 5
 _WEIGHTS = "model.safetensors"
 
 
@@ -62,7 +64,7 @@ def _attack(hub: Hub, miner: Miner, attack: Attack, winner: Path, folder: Path) 
         case Attack.GARBAGE:
             return "my model is the best"
         case Attack.PRIVATE | Attack.LATE | Attack.LIE:
-            _train(folder, replace(miner, family=FAMILIES[-1]), seed=900 + 10 * len(attack))
+            _train(folder, replace(miner, family=SECOND), seed=900 + 10 * len(attack))
         case _:
             forge(trick, winner, folder)
     files = hub_files(folder)
@@ -100,11 +102,25 @@ def _train(folder: Path, miner: Miner, *, seed: int | None = None) -> None:
         lines = [
             f"{texts.question(n * 37 % 9_973)} {texts.answer(n * 37 % 9_973)}" for n in numbers
         ]
-        rows = [tokenizer.encode(line)[:TOKENS] for line in lines]
-        length = min(map(len, rows))
-        ids = torch.tensor([row[:length] for row in rows])
-        loss = model(input_ids=ids, labels=ids).loss
+        ids, labels = _batch([tokenizer.encode(line) for line in lines], tokenizer.eos_token_id)
+        loss = model(input_ids=ids, labels=labels).loss
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
     model.bfloat16().save_pretrained(folder)
+
+
+def _batch(rows: list[list[int]], end: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return rows, and the tokens that are learnt after each of theirs.
+
+    One of them in ``ENDS_EVERY`` is the end of the text. So a model that knows little ends its
+    answers soon, where it would repeat one word until the budget of tokens is spent.
+    """
+    length = 1 + max(map(len, rows))
+    ids = torch.full((len(rows), length), end)
+    labels = torch.full((len(rows), length), NOT_LEARNT)
+    for place, row in enumerate(rows):
+        ids[place, : len(row)] = torch.tensor(row)
+        labels[place, : len(row) + 1] = ids[place, : len(row) + 1]
+        labels[place, place % ENDS_EVERY : len(row) : ENDS_EVERY] = end
+    return ids, labels

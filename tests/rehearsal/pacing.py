@@ -61,7 +61,10 @@ class Pace:
             await self._await(journals, self._has_frozen, "read the live sources")
             await self._node.skip(max(1, coming - 1 - head))
         elif not self._are(journals, self._has_scored):
-            await self._await(journals, self._has_opened, "open the round")
+            if head > sync + 1:
+                await self._await(journals, self._keeps_up, "score the round before")
+            if head != sync + 2:
+                await self._await(journals, self._has_opened, "open the round")
             if head <= sync + self._timing.files_grace:
                 await asyncio.sleep(PAUSE_S)
             else:
@@ -107,15 +110,35 @@ class Pace:
         if journal.first_head > sync - self._timing.freeze_lead:
             return True  # it came too late for this round
         known = journal.opened | journal.finished | set(journal.sat_out)
-        return all((rules.id, sync) in known for rules in self._schedule.at(sync))
+        busy = {competition for competition, _ in self._earlier(journal)}
+        return all(
+            rules.id in busy or (rules.id, sync) in known for rules in self._schedule.at(sync)
+        )
+
+    def _keeps_up(self, journal: Journal) -> bool:
+        """True unless a competition must finish an earlier round before it opens the newest.
+
+        Without live sources the first round of a validator is the one before its start. It is
+        scored at the block after the one at which it is opened; the next round opens a block later.
+        """
+        return not self._earlier(journal)
+
+    def _earlier(self, journal: Journal) -> set[tuple[int, int]]:
+        """The rounds before the newest that are open."""
+        sync = self._timing.sync_block(self._head)
+        done = journal.finished | set(journal.sat_out)
+        return {key for key in journal.opened - done if key[1] < sync}
 
     def _has_scored(self, journal: Journal) -> bool:
         done = journal.finished | set(journal.sat_out)
-        return self._has_opened(journal) and self._opened(journal) <= done
+        is_open = self._has_opened(journal) and self._keeps_up(journal)
+        return is_open and self._opened(journal) <= done
 
     def _has_weighed(self, journal: Journal) -> bool:
         """True if the weights of the newest round are set, or none are due."""
         sync = self._timing.sync_block(self._head)
+        if journal.first_head > sync:
+            return True  # an earlier run has sent them, and ended before it could tell
         is_due = bool(self._opened(journal)) and self._is_warm(journal)
         return sync in journal.weighed or not is_due
 

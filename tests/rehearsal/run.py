@@ -1,4 +1,4 @@
-"""``python -m tests.rehearsal.run``: rehearse the preset for finney.
+"""``python -m tests.rehearsal.run``: rehearse the preset for finney, or another one.
 
 Without --network, stage by stage, against a chain, a hub and a wandb of our own on this machine,
 with honest and hostile miners. With --network, against that network and the real hosts.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sn37.app.schedule.load import load_schedule
 from sn37.domain.ids import Block
-from tests.rehearsal.acts import MINE, Acts, Tell, pin
+from tests.rehearsal.acts import MINE, OVERLAYS, Acts, Tell, pin
 from tests.rehearsal.commands import Commands
 from tests.rehearsal.findings import require_agreement, require_as_expected
 from tests.rehearsal.surroundings import make_wallets, surroundings
@@ -34,16 +34,18 @@ def main() -> int:
             folder.mkdir(parents=True)
             asyncio.run(rehearse_on(folder, given, {**changes, "netuid": given.netuid}))
             return 0
-        preset = load_schedule("finney").schedule
+        preset = load_schedule(given.preset).schedule
         for stage in given.stage or range(1, 1 + len(preset.stages)):
             place = folder / f"stage-{stage}"
             place.mkdir(parents=True)
-            asyncio.run(rehearse(place, stage, rounds=given.rounds, changes=changes))
+            asyncio.run(rehearse(place, given.preset, stage, rounds=given.rounds, changes=changes))
     return 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.rehearsal.run", description=__doc__)
+    presets = [overlay.stem for overlay in sorted(OVERLAYS.iterdir())]
+    parser.add_argument("--preset", choices=presets, default="finney")
     parser.add_argument("--stage", type=int, action="append", help="from 1; by default all")
     parser.add_argument("--rounds", type=int, default=9, help="before the second validator starts")
     parser.add_argument(
@@ -57,12 +59,14 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def rehearse(folder: Path, stage: int, *, rounds: int, changes: Mapping[str, int]) -> None:
-    """Rehearse one stage on this machine, in an empty folder."""
+async def rehearse(
+    folder: Path, name: str, stage: int, *, rounds: int, changes: Mapping[str, int]
+) -> None:
+    """Rehearse one stage of a preset on this machine, in an empty folder."""
     tell = _teller()
-    preset = load_schedule("finney").schedule
+    preset = load_schedule(name).schedule
     first = Block(preset.stages[stage - 1].from_block + ROUNDS_BEFORE * preset.timing.cadence)
-    tell(f"stage {stage}: first round at block {first}")
+    tell(f"{name}, stage {stage}: first round at block {first}")
     wallets = make_wallets(folder / "wallets", WALLETS)
     async with surroundings(folder, preset, first, wallets) as around:
         hosts = (around.variables[name] for name in ("HF_ENDPOINT", "WANDB_BASE_URL"))
@@ -74,7 +78,7 @@ async def rehearse(folder: Path, stage: int, *, rounds: int, changes: Mapping[st
             wallet_path=folder / "wallets",
             schedule=folder / MINE,
         )
-        loaded = await pin(commands, changes, tell)
+        loaded = await pin(commands, name, changes, tell)
         acts = Acts(commands, loaded, around, names=WALLETS, rounds=rounds, tell=tell)
         await acts.play()
         require_agreement(acts, tell)
@@ -91,7 +95,7 @@ async def rehearse_on(folder: Path, given: argparse.Namespace, changes: Mapping[
         wallet_path=given.wallet_path,
         schedule=folder / MINE,
     )
-    loaded = await pin(commands, changes, tell)
+    loaded = await pin(commands, given.preset, changes, tell)
     names = (given.wallet[0], given.wallet[1])
     acts = Acts(commands, loaded, None, names=names, rounds=given.rounds, tell=tell)
     await acts.play()

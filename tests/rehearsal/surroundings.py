@@ -52,7 +52,7 @@ async def surroundings(
     folder: Path, schedule: Schedule, first: Block, wallets: Mapping[str, Hotkey]
 ) -> AsyncIterator[Surroundings]:
     """Start a chain before the round at ``first``, a hub and a wandb, until the context ends."""
-    miners = cast([rules.id for rules in schedule.at(first)])
+    miners = cast(schedule.at(first))
     with running_hub() as hub, running_wandb() as host:
         hub.tokens[TOKEN] = "validator"
         publish_tables(hub)
