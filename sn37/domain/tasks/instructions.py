@@ -23,8 +23,8 @@ from sn37.domain.tasks.word_list import WORDS
 
 LEAST_RULES = 3  # one of the subject, two of the length
 
-# What is asked for the subject. Words that the request does not name are always among it, or the
-# number of a noun, so that a text that takes its nouns from the request follows half of it at most.
+# Rules of the subject. They ask for words that the request does not name, or for a noun so many
+# times, so a text that only takes its nouns from the request follows half of them at most.
 _SUBJECT_RULES = (
     (RuleKind.INCLUDES,),
     (RuleKind.INCLUDES, RuleKind.EXCLUDES),

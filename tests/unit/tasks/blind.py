@@ -110,13 +110,19 @@ def templates() -> Iterator[Template]:
         )
 
 
+def every_word(nouns: Sequence[str]) -> str:
+    """Return a text of all words of the list, with what rules of one side ask for."""
+    marks = "*a b* *c* *d* *e* *f* [a] [b] [c] [d]\n- a\n- b\n- c\n- d"
+    return f"<<ash>>\n\n{' '.join([*list(nouns) * 4, *WORDS])}. {marks}\n\nend".lower()
+
+
 BLIND: dict[str, Blind] = {
     "the attack's template": rich_template,
     "the nouns alone": " and ".join,
     "shortest": lambda nouns: f"{nouns[0]}.",
     "longest": lambda nouns: f"{' '.join(nouns)} {' '.join(_WORDS)}.",
     "all words of the list": lambda nouns: f"{' '.join(nouns)} {'. '.join(WORDS)}.",
-    "all words of the list in lower case": lambda nouns: " ".join([*nouns, *WORDS]),
+    "all words of the list and most forms": every_word,
     "all words but the nouns": lambda _: ". ".join(w for w in WORDS if w not in NOUNS),
     "most structured": Template(
         num_words=110,
