@@ -28,7 +28,14 @@ LONG_TOKEN = 40  # characters; a longer run of letters is not a word, so its let
 
 _BLANK = "*"  # in the place of a word of the subject
 _Runs = frozenset[tuple[str, ...]]
-_OF_SUBJECT = frozenset({RuleKind.INCLUDES, RuleKind.KEYWORD_AT_LEAST})
+_OF_SUBJECT = frozenset(
+    {
+        RuleKind.INCLUDES,
+        RuleKind.EXCLUDES,
+        RuleKind.KEYWORD_AT_LEAST,
+        RuleKind.KEYWORD_AT_MOST,
+    }
+)
 
 
 class AnswerFault(StrEnum):

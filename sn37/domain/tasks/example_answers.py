@@ -12,6 +12,7 @@ from itertools import zip_longest
 from sn37.domain.tasks.chance import Chance
 from sn37.domain.tasks.rules import Rule, RuleKind
 from sn37.domain.tasks.scripts import NOUNS, Script
+from sn37.domain.tasks.text_units import sentences, words
 from sn37.domain.tasks.word_list import WORDS
 
 K = RuleKind
@@ -40,8 +41,8 @@ class _Builder:
         self, chance: Chance, rules: dict[RuleKind, Rule], avoided: Collection[str]
     ) -> None:
         self._chance = chance
-        self._avoided = avoided
         self._rules = rules
+        self._unused = {*avoided, *self._texts(K.EXCLUDES), *self._texts(K.KEYWORD_AT_MOST)}
         self._script = Script(rules[K.SCRIPT].texts[0]) if K.SCRIPT in rules else None
         self._vocabulary = self._usable_words()
 
@@ -64,10 +65,9 @@ class _Builder:
         return f'"{text}"' if K.QUOTED in self._rules else text
 
     def _usable_words(self) -> Sequence[str]:
-        words = WORDS if self._script is None else NOUNS[self._script]
-        avoided = {*self._avoided, *self._texts(K.EXCLUDES), *self._texts(K.KEYWORD_AT_MOST)}
+        known = WORDS if self._script is None else NOUNS[self._script]
         rare = frozenset(self._texts(K.LETTER_AT_MOST))
-        return [word for word in words if word not in avoided and rare.isdisjoint(word)]
+        return [word for word in known if word not in self._unused and rare.isdisjoint(word)]
 
     def _texts(self, kind: RuleKind) -> tuple[str, ...]:
         return self._rules[kind].texts if kind in self._rules else ()
@@ -78,35 +78,57 @@ class _Builder:
     def _sentences(self) -> list[str]:
         """Return sentences with all words that the rules ask for."""
         wanted = self._wanted()
-        num_words = max(self._number(K.WORDS_AT_LEAST, 25), len(wanted))
+        num_words = max(self._num_words() - len(words(self._added())), len(wanted))
         least = max(
-            self._number(K.SENTENCES_AT_LEAST),
             self._number(K.PARAGRAPHS_AT_LEAST),
             self._number(K.SECTIONS),
             len(self._texts(K.JSON_KEYS)),
+            1,
         )
-        count = max(least, num_words // _WORDS_PER_SENTENCE)
-        if K.SENTENCES_AT_MOST in self._rules:
-            room = self._number(K.SENTENCES_AT_MOST) - 2  # a beginning and an ending may be added
-            count = max(least, min(count, room))
+        if K.SENTENCES_AT_LEAST in self._rules:
+            added = len(sentences(self._added()))
+            count = max(least, self._number(K.SENTENCES_AT_LEAST) - added)
+        else:
+            count = max(least, num_words // _WORDS_PER_SENTENCE)
         lengths = [num_words // count + (place < num_words % count) for place in range(count)]
         fillers = [self._chance.pick(self._vocabulary) for _ in range(num_words - len(wanted))]
-        words = self._chance.shuffled(wanted + fillers)
-        return [self._sentence([words.pop() for _ in range(length)]) for length in lengths]
+        drawn = self._chance.shuffled(wanted + fillers)
+        return [self._sentence([drawn.pop() for _ in range(length)]) for length in lengths]
+
+    def _num_words(self) -> int:
+        """Return a number of words within the bounds, or the usual one of the sentences."""
+        least = self._number(
+            K.WORDS_AT_LEAST, self._number(K.SENTENCES_AT_LEAST) * _WORDS_PER_SENTENCE
+        )
+        return (least + self._number(K.WORDS_AT_MOST, least)) // 2
+
+    def _added(self) -> str:
+        """Return what the layout adds to the sentences, with "x" for words that are drawn."""
+        lines = [*self._texts(K.STARTS_WITH), *self._texts(K.ENDS_WITH), *self._texts(K.JSON_KEYS)]
+        for name in self._texts(K.SECTIONS):
+            lines += [f"{name} {n}" for n in range(1, self._number(K.SECTIONS) + 1)]
+        lines += ["- x."] * self._number(K.BULLETS_AT_LEAST)
+        lines += ["<<x>>"] if K.TITLE in self._rules else []
+        lines += ["P.S. x."] if K.POSTSCRIPT in self._rules else []
+        return "\n".join(lines)
 
     def _wanted(self) -> list[str]:
-        words = list(self._texts(K.INCLUDES))
-        words += list(self._texts(K.KEYWORD_AT_LEAST)) * self._number(K.KEYWORD_AT_LEAST)
+        wanted = list(self._texts(K.INCLUDES))
+        wanted += list(self._texts(K.KEYWORD_AT_LEAST)) * self._number(K.KEYWORD_AT_LEAST)
         for _ in range(self._number(K.CAPITAL_WORDS_AT_LEAST)):
-            words.append(self._chance.pick(self._vocabulary).upper())
+            wanted.append(self._chance.pick(self._vocabulary).upper())
         for _ in range(self._number(K.PLACEHOLDERS_AT_LEAST)):
-            words.append(f"[{self._chance.pick(self._vocabulary)}]")
+            wanted.append(f"[{self._chance.pick(self._vocabulary)}]")
         for _ in range(self._number(K.HIGHLIGHTS_AT_LEAST)):
-            words.append(f"*{self._chance.pick(self._vocabulary)}*")
+            wanted.append(f"*{self._chance.pick(self._vocabulary)}*")
         for letter in self._texts(K.LETTER_AT_LEAST):
-            having = [word for word in self._vocabulary if letter in word]
-            words += self._chance.some(having, self._number(K.LETTER_AT_LEAST))
-        return words
+            so_far = "\n".join((*wanted, self._added())).lower().count(letter)
+            missing = max(self._number(K.LETTER_AT_LEAST) - so_far, 0)
+            wanted += self._chance.some(self._words_with(letter), missing)
+        return wanted
+
+    def _words_with(self, letter: str) -> Sequence[str]:
+        return [word for word in WORDS if word.count(letter) == 1 and word not in self._unused]
 
     def _sentence(self, words: Sequence[str]) -> str:
         text = " ".join(words)

@@ -6,20 +6,31 @@ Two questions in a row have the same rules and different subjects, so one text c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sn37.domain.tasks.answers import fault_of
 from sn37.domain.tasks.chance import Chance
 from sn37.domain.tasks.example_answers import example_answer
 from sn37.domain.tasks.instruction_task import InstructionTask
 from sn37.domain.tasks.questions import Question
-from sn37.domain.tasks.rule_sets import rule_set
+from sn37.domain.tasks.rule_sets import KEYWORD, rule_set, window
 from sn37.domain.tasks.rule_wording import worded
 from sn37.domain.tasks.rules import Rule, RuleKind, follows
 from sn37.domain.tasks.scripts import NOUNS as FOREIGN_NOUNS
 from sn37.domain.tasks.scripts import Script
 from sn37.domain.tasks.subjects import GENRES, NOUNS, READERS, with_article
+from sn37.domain.tasks.word_list import WORDS
 
-LEAST_RULES = 3  # one of the subject, one of the length, one that is drawn
+LEAST_RULES = 3  # one of the subject, two of the length
+
+# Rules of the subject. They ask for words that the request does not name, or for a noun so many
+# times, so a text that only takes its nouns from the request follows half of them at most.
+_SUBJECT_RULES = (
+    (RuleKind.INCLUDES,),
+    (RuleKind.INCLUDES, RuleKind.EXCLUDES),
+    KEYWORD,
+)
+_OTHER_WORDS = tuple(sorted(set(WORDS) - set(NOUNS)))
 
 _REQUESTS = (
     "Write {genre} about {a} and {b} for {reader}.",
@@ -66,25 +77,53 @@ _BULLETS = ("- {rule}", "{number}. {rule}", "* {rule}", "({number}) {rule}", "{r
 def instructions(chance: Chance, *, least_rules: int, most_rules: int) -> tuple[Question, ...]:
     """Return two questions with the same rules, except for the words of their subjects.
 
-    The number of rules is in the range, or smaller where few rules are compatible.
+    The number of rules is in the range, or smaller where few rules are compatible; with three it
+    may be one more.
     """
     while True:
-        shared = rule_set(chance, count=chance.between(least_rules, most_rules) - 1)
-        subject_kind = chance.pick((RuleKind.INCLUDES, RuleKind.KEYWORD_AT_LEAST))
-        number = chance.between(2, 4)
-        nouns = chance.some(_nouns(shared), 4)
+        count = chance.between(least_rules, most_rules)
+        shared = rule_set(chance, count=count - chance.pick((1, 2, 2)))
+        room = max(count - len(shared), 1)
+        kinds = chance.pick([kinds for kinds in _SUBJECT_RULES if len(kinds) <= room])
+        nouns, words = _nouns_and_words(chance, shared)
+        bounds = window(chance, KEYWORD, (nouns[0],))
         first, second = (
-            _question(chance, (_of_subject(subject_kind, own, number), *shared), own, avoided=nouns)
-            for own in (nouns[:2], nouns[2:])
+            _question(
+                chance,
+                (*_of_subject(chance, kinds, own, added, bounds), *shared),
+                own,
+                avoided=(*nouns, *words),
+            )
+            for own, added in ((nouns[:2], words[:2]), (nouns[2:], words[2:]))
         )
         if first and second:
             return first, second
 
 
-def _of_subject(kind: RuleKind, nouns: Sequence[str], number: int) -> Rule:
-    if kind is RuleKind.INCLUDES:
-        return Rule(kind=kind, texts=tuple(nouns))
-    return Rule(kind=kind, texts=(nouns[0],), number=number)
+def _nouns_and_words(chance: Chance, rules: Sequence[Rule]) -> tuple[Sequence[str], Sequence[str]]:
+    """Return four nouns for two subjects, and four words that have nothing to do with them."""
+    scripts = [Script(rule.texts[0]) for rule in rules if rule.kind is RuleKind.SCRIPT]
+    if scripts:
+        drawn = chance.some(FOREIGN_NOUNS[scripts[0]], 8)
+        return drawn[:4], drawn[4:]
+    return chance.some(NOUNS, 4), chance.some(_OTHER_WORDS, 4)
+
+
+def _of_subject(
+    chance: Chance,
+    kinds: Sequence[RuleKind],
+    nouns: Sequence[str],
+    words: Sequence[str],
+    bounds: Sequence[Rule],
+) -> tuple[Rule, ...]:
+    if kinds == KEYWORD:
+        return tuple(replace(rule, texts=(nouns[0],)) for rule in bounds)
+    if RuleKind.EXCLUDES in kinds:
+        return (
+            Rule(kind=RuleKind.INCLUDES, texts=tuple(words)),
+            Rule(kind=RuleKind.EXCLUDES, texts=tuple(nouns)),
+        )
+    return (Rule(kind=RuleKind.INCLUDES, texts=tuple(chance.shuffled([*nouns, *words]))),)
 
 
 def _question(
@@ -100,11 +139,6 @@ def _question(
         prompt=_prompt(chance, request, rules),
         reference=InstructionTask(rules=rules, answer=answer).to_text(),
     )
-
-
-def _nouns(rules: Sequence[Rule]) -> Sequence[str]:
-    scripts = [Script(rule.texts[0]) for rule in rules if rule.kind is RuleKind.SCRIPT]
-    return FOREIGN_NOUNS[scripts[0]] if scripts else NOUNS
 
 
 def _request(chance: Chance, nouns: Sequence[str]) -> str:

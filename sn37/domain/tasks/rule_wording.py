@@ -93,7 +93,7 @@ _WORDINGS: Mapping[RuleKind, tuple[str, ...]] = {
     K.LETTER_AT_MOST: (
         "The letter {text} must not occur more than {n} times, as a capital or not.",
         "Use the letter {text} at most {n} times.",
-        "Avoid the letter {text}: it may occur {n} times and no more.",
+        "The letter {text} may occur {n} times and no more.",
     ),
     K.INCLUDES: (
         "Use each of the words {text}.",
