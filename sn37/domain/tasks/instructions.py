@@ -23,10 +23,9 @@ from sn37.domain.tasks.word_list import WORDS
 
 LEAST_RULES = 3  # one of the subject, two of the length
 
-# Rules of the subject. They ask for words that the request does not name, or for a noun so many
-# times, so a text that only takes its nouns from the request follows half of them at most.
+# Rules of the subject: other words and neither noun, or a noun so many times. A text that takes its
+# nouns from the request follows half of them, and hardly more. Without room, words alone are asked.
 _SUBJECT_RULES = (
-    (RuleKind.INCLUDES,),
     (RuleKind.INCLUDES, RuleKind.EXCLUDES),
     KEYWORD,
 )
@@ -83,8 +82,8 @@ def instructions(chance: Chance, *, least_rules: int, most_rules: int) -> tuple[
     while True:
         count = chance.between(least_rules, most_rules)
         shared = rule_set(chance, count=count - chance.pick((1, 2, 2)))
-        room = max(count - len(shared), 1)
-        kinds = chance.pick([kinds for kinds in _SUBJECT_RULES if len(kinds) <= room])
+        has_room = len(shared) + 2 <= count
+        kinds = chance.pick(_SUBJECT_RULES) if has_room else (RuleKind.INCLUDES,)
         nouns, words = _nouns_and_words(chance, shared)
         bounds = window(chance, KEYWORD, (nouns[0],))
         first, second = (

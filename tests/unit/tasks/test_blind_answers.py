@@ -15,8 +15,8 @@ from tests.unit.tasks.blind import BLIND, Blind, mean_loss, references, template
 from tests.unit.tasks.solving import instruction_questions
 
 NUM_SAMPLES = 300
-# Measured: 0.51 for all words of the list, far beyond a usual budget of tokens, 0.48 for the
-# prompt, 0.59 or more for the others.
+# Measured: 0.52 for all words of the list, far beyond a usual budget of tokens, 0.49 for the
+# prompt, 0.57 or more for the others.
 LEAST_LOSS = 0.45
 HALF = NUM_SAMPLES // 2
 NUM_REFERENCES = 50
@@ -64,7 +64,7 @@ def test_t27_the_best_form_of_a_text_follows_half_of_the_rules_at_most() -> None
     assert loss_of_the_best(templates()) >= LEAST_LOSS
 
 
-def test_t27_the_prompt_as_its_own_answer_follows_half_of_the_rules_at_most() -> None:
+def test_t27_the_prompt_as_its_own_answer_follows_about_half_of_the_rules() -> None:
     """It has all the words that are asked for, and those that are not allowed."""
     losses = [
         mean_loss(lambda _, text=sample.prompt: text, [sample], [task])  # type: ignore[misc]

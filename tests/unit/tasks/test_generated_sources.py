@@ -25,7 +25,7 @@ PINNED = {  # a changed generator needs another name for its source
     "brackets": "9dc25aab981ca44a619c31783206df2aad5eb1e219fe99e0d9205cf989f6a556",
     "arithmetic": "6d7318867c6e8285a1ec1a45b8b48798483f01fad30c260db9c16de1a6e1a45b",
     "list_reasoning": "096e085082899c10575029feed108af89cfadd2eae6b53ee7d52832f3edcaaa9",
-    "if_eval": "e49df2b8f6b1410a251e4cd31833c5102ebd14c80325c896e2dda08a6fa9b9f9",
+    "if_eval": "c971ce597af1f425614766f0a951d08194902e30a57d45f4828e9960acda0a98",
 }
 ROOT = Path(__file__).parents[3]
 
