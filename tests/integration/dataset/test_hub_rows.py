@@ -442,7 +442,7 @@ def test_a_schedule_is_pinned_by_the_command_and_then_drawn_from(
     text = text.replace(table[0], source).replace('source = "simnet"', 'source = "hub_rows"')
     schedule.write_text(re.sub(r"(?m)^base_model = .*$", "", text))
     assert run(root.app, ["schedule", "check", str(schedule)], prog_name="sn37") == 1
-    assert "source hub_rows at 'main'" in capsys.readouterr().err
+    assert "data set hub_rows: revision 'main' is not a commit" in capsys.readouterr().err
     assert run(root.app, ["schedule", "pin", str(schedule)], prog_name="sn37") == 0
     said = capsys.readouterr().out
     assert f"sources.hub_rows: main -> {hub.repositories[REPO].head}; 4 files with 480 rows" in said

@@ -194,7 +194,6 @@ def test_a_task_without_a_budget_or_without_rules_is_our_fault(
 
 
 BLOCK = SampleBlock(RULES, 0, BLOCK_SAMPLES)
-ASKED = Asked(questions=(), controls=(), samples=some_instructions()[:BLOCK_SAMPLES], budget=BUDGET)
 LONGEST = "x" * BYTES_PER_TOKEN * BUDGET
 
 
@@ -213,7 +212,9 @@ LONGEST = "x" * BYTES_PER_TOKEN * BUDGET
 def test_answers_beyond_the_budget_are_refused(
     told: Answered, is_whole: bool, tmp_path: Path
 ) -> None:
-    assert answers_match(told, BLOCK, job_of(tmp_path / "model"), ASKED) is is_whole
+    samples = some_instructions()[:BLOCK_SAMPLES]
+    asked = Asked(questions=(), controls=(), samples=samples, budget=BUDGET)
+    assert answers_match(told, BLOCK, job_of(tmp_path / "model"), asked) is is_whole
 
 
 def test_the_longest_reply_fits_into_a_frame(tmp_path: Path) -> None:
