@@ -19,6 +19,7 @@ from sn37.domain.data.samples import Sample
 from sn37.domain.events import Cautioned
 from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.round.state import ValidatorState
+from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.models import ModelArtifact
 from sn37.testing.builders import a_neuron, some_samples, time_of
 from sn37.testing.fakes import (
@@ -116,6 +117,36 @@ def crowns(state: ValidatorState) -> dict[int, EntryKey | None]:
 
 def cautions(world: World) -> list[str]:
     return [e.advice for e in world.sink.events if isinstance(e, Cautioned)]
+
+
+def first_of_two(a_world: Callable[..., World], *, rounds: int) -> World:
+    """A validator that has played some rounds on a chain with a second one that has not begun."""
+    chain = FakeChain(number=Block(900))
+    chain.set_members(
+        a_neuron(OLD, uid=0, stake_tao=1_000, validator_permit=True, last_update=60),
+        a_neuron(NEW, uid=1, stake_tao=900, validator_permit=True),
+    )
+    world = a_world(chain=chain, signer=FakeSigner(hotkey=Hotkey(OLD)))
+    chain.hotkey = Hotkey(OLD)
+    world.run(rounds=rounds)
+    return world
+
+
+def second_of_two(world: World, schedule: Schedule, folder: Path) -> World:
+    """The other validator, which begins with what the first one published in a folder."""
+    other = World(
+        schedule=schedule,
+        chain=world.chain,
+        models=world.models,
+        qualities=world.qualities,
+        dataset=world.dataset,
+        signer=FakeSigner(hotkey=Hotkey(NEW)),
+        cold_start_from=(folder,),
+    )
+    other.chain.hotkey = Hotkey(NEW)
+    other.scorer.loss = world.scorer.loss
+    other.keeper_state = other.begin()
+    return other
 
 
 def sign_again(

@@ -28,6 +28,11 @@ from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing.builders import a_batch, a_job, a_sample, an_artifact, some_constraints
 from sn37.testing.tiny_models import save_model, save_tokenizer
 from tests.integration.scorer.harness import everything, hostile
+from tests.integration.scorer.miner_stops import (
+    every_token_stops,
+    nothing_stops,
+    texts_and_a_clock_stop,
+)
 from tests.support.device import DEVICE
 
 RULES, QUIZ = TaskName("rules"), TaskName("quiz")
@@ -99,25 +104,8 @@ def test_both_implementations_give_the_same_losses(
     assert [block.tokens for block in ours[:1]] == [block.tokens for block in theirs[:1]]
 
 
-def edit(path: Path, **fields: object) -> None:
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps({**known, **fields}))
-
-
-def every_token_stops(folder: Path) -> None:
-    edit(folder / "generation_config.json", eos_token_id=list(range(256)), max_new_tokens=1)
-
-
-def nothing_stops(folder: Path) -> None:
-    edit(folder / "generation_config.json", eos_token_id=None, max_length=1, min_length=10_000)
-
-
-def a_clock_stops(folder: Path) -> None:
-    edit(folder / "generation_config.json", stop_strings=["e", " "], max_time=0.001)
-
-
 @pytest.mark.parametrize("implementation", Implementation)
-@pytest.mark.parametrize("change", [every_token_stops, nothing_stops, a_clock_stops])
+@pytest.mark.parametrize("change", [every_token_stops, nothing_stops, texts_and_a_clock_stop])
 def test_t14_no_stop_token_budget_or_clock_of_a_miner_changes_an_answer(
     change: Callable[[Path], None],
     implementation: Implementation,

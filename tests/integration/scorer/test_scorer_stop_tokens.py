@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -14,6 +13,12 @@ import pytest
 from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
 from sn37.testing.tiny_models import a_real_job, save_model, save_tokenizer
+from tests.integration.scorer.miner_stops import (
+    edit,
+    every_token_stops,
+    nothing_stops,
+    texts_and_a_clock_stop,
+)
 
 
 def scored(scorer: WorkerScorer, job: ScoringJob) -> list[BlockLosses]:
@@ -30,29 +35,12 @@ def a_model(folder: Path) -> ScoringJob:
     return a_real_job(folder)
 
 
-def edit(path: Path, **fields: object) -> None:
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps({**known, **fields}))
-
-
-def every_token_stops(folder: Path) -> None:
-    edit(folder / "generation_config.json", eos_token_id=list(range(256)), max_new_tokens=1)
-
-
-def nothing_stops(folder: Path) -> None:
-    edit(folder / "generation_config.json", eos_token_id=None, max_length=1, min_length=10_000)
-
-
-def texts_stop(folder: Path) -> None:
-    edit(folder / "generation_config.json", stop_strings=["e", " "], max_time=0.001)
-
-
 def another_end_in_the_config(folder: Path) -> None:
     edit(folder / "config.json", eos_token_id=7, bos_token_id=9, pad_token_id=3)
 
 
 @pytest.mark.parametrize(
-    "change", [every_token_stops, nothing_stops, texts_stop, another_end_in_the_config]
+    "change", [every_token_stops, nothing_stops, texts_and_a_clock_stop, another_end_in_the_config]
 )
 def test_t14_no_stop_token_or_budget_of_a_miner_changes_a_loss(
     change: Callable[[Path], None], warm_scorer: WorkerScorer, tmp_path: Path
