@@ -240,6 +240,8 @@ class Handler(BaseHTTPRequestHandler):
 
     @_route("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})")
     def store(self, oid: str) -> None:
+        if HubFile(self.body).sha256 != oid:  # its sender was killed on the way
+            raise _Refused(422, message="the upload is not what was announced")
         self.hub.objects[oid] = self.body
         self._json({})
 
