@@ -35,9 +35,9 @@ from sn37.domain.known_facts import known
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.methods import Options
 from sn37.domain.scoring.jobs import ScoringJob
+from sn37.domain.tasks.letters import MAX_OPTIONS
 
 MIXED = 0.01  # share of a guess in the probability of which a loss is taken
-MAX_OPTIONS = len(ascii_uppercase)
 
 # Every opening, style of letters and closing occurs with every other.
 OPENINGS = ("", "Question: ", "Choose the right option.\n\n", "Answer this question.\n\n")
