@@ -47,7 +47,7 @@ class Known:
     """Rows of one side that have a run in common with the other side."""
 
     num_rows: int
-    num_short: int  # with fewer than 13 words, of which nothing can be said
+    num_short: int  # with fewer than 13 words, too few for a run
     num_known: int
 
     @property

@@ -217,7 +217,8 @@ def test_texts_beside_questions_leave_no_more_room_for_right_answers() -> None:
     other = {"device": "cuda", "dtype": "bfloat16"}
     shown = answered(0.007, 0.007, (2, 0), environment=other)
     texts = tuple(replace(p, task=TaskName("more")) for p in shown.found.pairs) * 200
-    receipt = replace(shown.found.receipt, losses={"text": (0.007,) * 2, "more": (0.007,) * 400})
+    losses = {TaskName("text"): (0.007,) * 2, TaskName("more"): (0.007,) * len(texts)}
+    receipt = replace(shown.found.receipt, losses=losses)
     found = replace(shown.found, receipt=receipt, pairs=(*shown.found.pairs, *texts))
     assert not found.answers_agree
     assert replace(found, num_right=((2, 1),)).answers_agree

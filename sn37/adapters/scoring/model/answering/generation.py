@@ -7,10 +7,11 @@ prompt in the batch are not computed twice.
 
 Rows always have the same size, however many answers are in the batch, and ``cache`` has attention
 that does not depend on others. So in float32 an answer has the same bits alone and among any
-others, and no tie can be decided both ways. The token with the lowest id of equal logits is taken.
+others, and no tie can be decided both ways. If logits are equal, the token with the lowest id is
+taken.
 
-Other devices and programs round differently. A step whose two largest logits are nearer than
-that (``NEAR``) is counted as a near-tie: from there on an honest validator may have another answer.
+Other devices and programs round differently. A step whose two largest logits are that near
+(``NEAR``) is counted as a near-tie: from there on an honest validator may have another answer.
 
 Shapes: W rows of a step, V vocabulary, D hidden.
 """
@@ -165,7 +166,7 @@ class _Row:
         """Add the next token, or end the answer."""
         max_bytes = self.prompt.max_bytes
         self.near_ties += is_near
-        if not is_finite:  # the rest would follow from nothing
+        if not is_finite:  # what follows would not be the model's
             self.ids.clear()
             self._end("")
         elif token in self.stops.tokens:
