@@ -23,7 +23,7 @@ from statistics import median
 import scorer_inputs as inputs
 import scorer_runs
 import torch
-from generation_runs import generation_figures
+from generation_runs import generation_figures, vocabulary_of
 from scorer_runs import in_a_process
 
 from sn37.adapters.scoring.model import determinism, loading
@@ -181,9 +181,8 @@ def _plain(setting: Setting, method: Method) -> Pass:
 
 def _timed(setting: Setting, method: Method, scorer: LossModel | PlainModel, block: int) -> Pass:
     tokenizer = load_tokenizer(setting.model)
-    encoder = Encoder(
-        tokenizer, prescribed=True, max_tokens=MAX_TOKENS, vocabulary=_vocabulary(setting)
-    )
+    vocabulary = vocabulary_of(setting.model)
+    encoder = Encoder(tokenizer, prescribed=True, max_tokens=MAX_TOKENS, vocabulary=vocabulary)
     shape = shape_of(own_template(setting.model), tokenizer.special_tokens)
     told = _asked(setting, method)
     questions = [EncodedQuestion(encoder.answers(shape, q.prompt, q.answers)) for q in told]
@@ -201,10 +200,6 @@ def _timed(setting: Setting, method: Method, scorer: LossModel | PlainModel, blo
         right=tuple(held.index(max(held)) for held in shares),
         tokens=sum(q.answers[0].first for q in questions) / len(questions),
     )
-
-
-def _vocabulary(setting: Setting) -> int:
-    return int(loading.opened_config(setting.model).vocab_size)
 
 
 def _asked(setting: Setting, method: Method) -> list[ChoiceQuestion]:

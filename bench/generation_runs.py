@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import median
 
 import torch
@@ -43,7 +44,7 @@ def generation_figures(setting: Setting, *, count: int, num_runs: int) -> dict[s
         count: Number of prompts.
     """
     exact = replace(setting, dtype="float32")
-    prompts = some_prompts(count, in_a_process(vocabulary_of, exact))
+    prompts = some_prompts(count, in_a_process(vocabulary_of, exact.model))
     batched, one_by_one = [], []
     for _ in range(num_runs):
         batched.append(in_a_process(ours, exact, prompts))
@@ -58,9 +59,9 @@ def generation_figures(setting: Setting, *, count: int, num_runs: int) -> dict[s
     }
 
 
-def vocabulary_of(setting: Setting) -> int:
+def vocabulary_of(model: Path) -> int:
     """Rows of the model's embedding."""
-    return loading.opened_config(setting.model).vocab_size  # type: ignore[no-any-return]
+    return int(loading.opened_config(model).vocab_size)
 
 
 def some_prompts(count: int, vocabulary: int) -> list[Prompt]:

@@ -13,6 +13,7 @@ import scorer_inputs as inputs
 from scorer_runs import Setting, architecture_of
 
 from sn37.adapters.scoring import worker
+from sn37.adapters.scoring.answers import asked_of
 from sn37.adapters.scoring.messages import LENGTH, Refused, Scored, decode_reply
 from sn37.adapters.scoring.model import check_time
 from sn37.adapters.scoring.scorer import Device, WorkerScorer
@@ -32,7 +33,7 @@ def soundness_share(setting: Setting, samples: Sequence[inputs.Sample]) -> float
     scorer = WorkerScorer(
         device=cast(Device, setting.device), dtype=setting.dtype, threads=setting.threads
     )
-    order = scorer._order(job)
+    order = scorer._order(job, asked_of(job))
     ours, theirs = socket.socketpair()
     told: list[bytes] = []
     parent = threading.Thread(target=_serve, args=(ours, order.encode(), told))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sn37.adapters.scoring.messages import Answered, BlockReply, Weighed
 from sn37.domain.data.batches import SampleBlock
 from sn37.domain.data.samples import Sample
-from sn37.domain.scoring.choices import ChoiceQuestion
-from sn37.domain.scoring.controls import Control
+from sn37.domain.scoring.choices import ChoiceQuestion, questions_of
+from sn37.domain.scoring.controls import Control, controls_of
 from sn37.domain.scoring.generated_answers import (
     BYTES_PER_TOKEN,
     judged_choices,
@@ -32,6 +32,21 @@ class Asked:
     controls: Sequence[Control]
     samples: Sequence[Sample]
     budget: int
+
+
+def asked_of(job: ScoringJob) -> Mapping[SampleBlock, Asked]:
+    """Return the facts on each block of a job in the order of scoring, skipped ones included."""
+    questions, controls = questions_of(job), controls_of(job)
+    samples = {batch.task: batch.samples for batch in job.batches}
+    return {
+        block: Asked(
+            questions=questions[block],
+            controls=controls[block],
+            samples=samples[block.task][block.first : block.stop],
+            budget=job.budgets.get(block.task, 0),
+        )
+        for block in job.blocks()
+    }
 
 
 def answers(told: BlockReply, block: SampleBlock, job: ScoringJob, asked: Asked) -> bool:

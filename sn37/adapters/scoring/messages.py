@@ -56,8 +56,8 @@ class BlockOrder:
     """The samples of one block, without their origin; the method says of which kind they are.
 
     Texts are (prompt, reference) pairs, and the worker answers with ``Scored``. Questions are
-    (prompt, answers): texts that may follow, one for each option, of which the worker is not told
-    which is right; it answers with ``Weighed``. Prompts are to be answered with at most
+    (prompt, answers): texts that may follow, one for each option, without which one is right; the
+    worker answers with ``Weighed``. Prompts are to be answered with at most
     ``max_new_tokens`` tokens each, and come with their number of lettered options, 0 for a free
     answer; the worker answers with ``Answered``. ``controls`` are pairs too, scored after the
     samples, see ``sn37.domain.scoring.controls``.

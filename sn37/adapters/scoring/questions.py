@@ -39,7 +39,7 @@ class EncodedQuestion:
     def probed(self) -> Encoded:
         """The question and its first answer, with a loss for each token but the first.
 
-        The probes of ``causality`` can so cut it anywhere, and not in its answer alone.
+        So the probes of ``causality`` can cut it anywhere, not only in its answer.
         """
         first = self.answers[0]
         return replace(first, first=min(1, len(first.ids)))

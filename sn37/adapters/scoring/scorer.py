@@ -10,26 +10,23 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from typing import Literal
 
-from sn37.adapters.scoring.answers import Asked, answers, measured
+from sn37.adapters.scoring.answers import Asked, answers, asked_of, measured
 from sn37.adapters.scoring.blame import out_of_time, post_mortem, unexpected
 from sn37.adapters.scoring.conversation import next_block, start
 from sn37.adapters.scoring.deadline import Deadline, Overrun
 from sn37.adapters.scoring.launcher import Launcher
 from sn37.adapters.scoring.memory_guard import Watchdog
-from sn37.adapters.scoring.messages import (
-    BlockOrder,
-    WorkOrder,
-)
+from sn37.adapters.scoring.messages import BlockOrder, WorkOrder
+from sn37.adapters.scoring.model.answering.cache_bytes import CACHE_BYTES
 from sn37.adapters.scoring.read_ahead import ReadAhead
 from sn37.adapters.scoring.reference import Reference
 from sn37.adapters.scoring.sandbox.layers import Sandbox
 from sn37.adapters.scoring.sandbox.probe import probe as probe_host
 from sn37.adapters.scoring.usage import Meter
 from sn37.domain.canonical import as_json, canonical_digest
-from sn37.domain.data.samples import Sample
+from sn37.domain.data.batches import SampleBlock
 from sn37.domain.schedule.methods import Method
-from sn37.domain.scoring.choices import ChoiceQuestion, questions_of, unaskable
-from sn37.domain.scoring.controls import Control, controls_of
+from sn37.domain.scoring.choices import unaskable
 from sn37.domain.scoring.deadlines import deadlines_of
 from sn37.domain.scoring.generated_answers import not_judgeable
 from sn37.domain.scoring.jobs import BlockLosses, Implementation, ScoringJob
@@ -48,9 +45,6 @@ TOKEN_BYTES = 1 << 20  # activations for each token of the window, for a sample 
 # Factor for a second opinion: besides activations, a sample's full logits and their log-softmax,
 # 8 bytes for each token of the vocabulary; 3 MiB for the largest that is admitted.
 PLAIN_TOKENS = 4
-# Keys and values of the answers that are generated at once: fewer if a whole batch needs more, see
-# ``model.answering.generation``.
-CACHE_BYTES: Mapping[Device, int] = {"cpu": 1 << 30, "cuda": 8 << 30}
 DRIVER_BYTES = 4 << 30  # host memory of a GPU's libraries and driver
 WARM_BYTES = 2 << 30  # more than a worker shares with its warm parent
 
@@ -108,9 +102,9 @@ class WorkerScorer:
         blocks = job.blocks()[job.skip_blocks :]
         if not blocks:
             return
-        questions, controls = questions_of(job), controls_of(job)
-        samples = {batch.task: batch.samples for batch in job.batches}
-        by_block = dict(zip(job.blocks(), _blocks(job), strict=True))
+        facts = asked_of(job)
+        order = self._order(job, facts)
+        orders = dict(zip(facts, order.blocks, strict=True))
         allowance = self._memory_bytes(job)
         readable = [_absolute(p) for p in (job.artifact.path, job.tokenizer) if p is not None]
         stacks = self._threads * STACK_BYTES
@@ -123,22 +117,16 @@ class WorkerScorer:
             watchdog = await Watchdog.start(worker, allowance_bytes=allowance)
             stack.callback(watchdog.stop)
             try:
-                self._reported = await start(worker, self._order(job))
+                self._reported = await start(worker, order)
                 is_ready = True
                 meter = Meter(worker.pid, device=self._device, threads=self._threads)
                 deadline = Deadline(deadlines_of(job), meter)
                 for block in blocks:
-                    order = by_block[block]
-                    told = await next_block(worker, deadline, max_reply_bytes=order.max_reply_bytes)
-                    asked = Asked(
-                        questions=questions[block],
-                        controls=controls[block],
-                        samples=samples[block.task][block.first : block.stop],
-                        budget=order.max_new_tokens,
-                    )
-                    if not answers(told, block, job, asked):
+                    max_reply_bytes = orders[block].max_reply_bytes
+                    told = await next_block(worker, deadline, max_reply_bytes=max_reply_bytes)
+                    if not answers(told, block, job, facts[block]):
                         raise unexpected(told)
-                    yield measured(told, block, asked, deadline.stop())
+                    yield measured(told, block, facts[block], deadline.stop())
                     deadline.go()
             except Overrun as overrun:
                 await worker.end()
@@ -184,8 +172,9 @@ class WorkerScorer:
             "sandbox": found.label if (found := self._launcher.found) else "unknown",
         }
 
-    def _order(self, job: ScoringJob) -> WorkOrder:
-        blocks = _blocks(job)
+    def _order(self, job: ScoringJob, facts: Mapping[SampleBlock, Asked]) -> WorkOrder:
+        methods = {batch.task: batch.method for batch in job.batches}
+        blocks = tuple(_order_of(methods[block.task], asked) for block, asked in facts.items())
         return WorkOrder(
             model=str(_absolute(job.artifact.path)),
             architecture=job.artifact.architecture,
@@ -227,41 +216,20 @@ def _check(job: ScoringJob) -> None:
             raise ScorerUnavailable(f"task {batch.task}: {why}; use a source such as if_eval")
 
 
-def _blocks(job: ScoringJob) -> tuple[BlockOrder, ...]:
-    """Return the blocks of an order, which do not say which option of a question is right, nor
-    which rules an answer is judged by."""
-    batches = {batch.task: batch for batch in job.batches}
-    questions, controls = questions_of(job), controls_of(job)
-    return tuple(
-        _order_of(
-            batches[block.task].method,
-            batches[block.task].samples[block.first : block.stop],
-            questions[block],
-            controls[block],
-            budget=job.budgets.get(block.task, 0),
-        )
-        for block in job.blocks()
-    )
-
-
-def _order_of(
-    method: Method,
-    samples: Sequence[Sample],
-    questions: Sequence[ChoiceQuestion],
-    controls: Sequence[Control],
-    *,
-    budget: int,
-) -> BlockOrder:
+def _order_of(method: Method, asked: Asked) -> BlockOrder:
+    """Return the order for a block, without what an answer is judged by: neither the right option
+    of a question nor the rules of a prompt."""
+    questions, samples = asked.questions, asked.samples
     if method.traits.is_generated:
-        asked = [(question.prompt, len(question.answers)) for question in questions]
-        prompts = tuple(asked or ((sample.prompt, 0) for sample in samples))
-        return BlockOrder(method=method, prompts=prompts, max_new_tokens=budget)
+        choices = [(question.prompt, len(question.answers)) for question in questions]
+        prompts = tuple(choices or ((sample.prompt, 0) for sample in samples))
+        return BlockOrder(method=method, prompts=prompts, max_new_tokens=asked.budget)
     pairs = () if questions else tuple((sample.prompt, sample.reference) for sample in samples)
     return BlockOrder(
         method=method,
         pairs=pairs,
         questions=tuple((q.prompt, q.answers) for q in questions),
-        controls=tuple((c.prompt, c.text) for c in controls),
+        controls=tuple((c.prompt, c.text) for c in asked.controls),
     )
 
 

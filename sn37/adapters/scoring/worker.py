@@ -17,7 +17,6 @@ from sn37.adapters.scoring.control_costs import ControlCosts
 from sn37.adapters.scoring.job_encoding import EncodedBlock, encode_blocks
 from sn37.adapters.scoring.messages import (
     Answered,
-    BlockOrder,
     BlockReply,
     Failed,
     MalformedMessage,
@@ -106,7 +105,7 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
     stage.reason = Reason.TOKENIZER
     tokenizer = _tokenizer(order)
     shape = None
-    if any(map(_needs_template, order.blocks)):
+    if any(b.method.traits.given_text is not GivenText.WHOLE for b in order.blocks):
         stage.reason = Reason.TEMPLATE
         shape = shape_of(order.template or own_template(folder), tokenizer.special_tokens)
     stage.reason = Reason.UNLOADABLE
@@ -144,11 +143,6 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
         if isinstance(scored, Scored):
             scored = replace(scored, controls=controls.of(number))
         stream.sendall(scored.encode())
-
-
-def _needs_template(block: BlockOrder) -> bool:
-    traits = block.method.traits
-    return traits.is_choice or traits.is_generated or traits.given_text is GivenText.RESPONSE
 
 
 def _ours(order: WorkOrder, device: torch.device) -> PreTrainedModel:

@@ -10,12 +10,14 @@ Shapes: H heads, G key/value heads, T tokens of the row, L of one sample, D a he
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface
 
-from sn37.adapters.scoring.model.attention import PACKED, Bounds, fused, no_mask, visible_keys
+from sn37.adapters.scoring.model.attention import PACKED, fused, no_mask, visible_keys
 
 NAME = "sn37_training"
 
@@ -33,7 +35,7 @@ class TrainingAttention:
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
-        self.bounds: Bounds = ()
+        self.bounds: Sequence[tuple[int, int]] = ()
         AttentionInterface.register(NAME, self.attend)
         AttentionMaskInterface.register(NAME, no_mask)
         model.config._attn_implementation = NAME

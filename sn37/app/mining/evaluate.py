@@ -78,7 +78,7 @@ async def evaluate(tools: MinerTools, request: EvaluateRequest, *, told: Told) -
     """
     settings = tools.settings
     loaded = rules_of_network(settings)
-    competition_of(loaded, request.competition)  # an unknown one is named before anything is read
+    competition_of(loaded, request.competition)  # refuse an unknown one before anything is read
     tools.require_scorer()
     async with tools.reading() as network:
         head = (await network.chain.head()).number

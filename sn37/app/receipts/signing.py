@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
+from typing import TypeVar
 
 import sn37
 from sn37.domain.canonical import canonical_json
@@ -17,6 +18,7 @@ from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.submission.submission import Submission
 from sn37.ports.chain import Signer
 
+_T = TypeVar("_T")
 # Returns true if the hotkey signed the message: (hotkey, message, signature).
 VerifySignature = Callable[[Hotkey, bytes, bytes], bool]
 
@@ -34,6 +36,7 @@ class ReceiptWriter:
         It includes the losses on its controls, and the second opinion on it, if any.
         """
         plan, key = opened.plan, submission.commitment.key
+        blocks = opened.journal.get(key, ())
         if submission.artifact is None:
             raise ValueError(f"{submission.commitment.key}: scored without an artifact")
         receipt = Receipt(
@@ -44,17 +47,15 @@ class ReceiptWriter:
             manifest={d.batch.task: manifest(d.batch) for d in plan.draws},
             manifest_digest=plan.manifest_digest,
             pools={d.batch.task: (d.pool_size, d.pool_digest) for d in plan.draws},
-            losses=losses_by_task([d.batch.task for d in plan.draws], opened.journal.get(key, ())),
+            losses=losses_by_task([d.batch.task for d in plan.draws], blocks),
             code_version=sn37.__version__,
             schedule_fingerprint=self._fingerprint,
             environment=opened.environments.get(key, {}),
             signers=plan.signers,
-            controls=controls_in(
-                opened.journal.get(key, ()), {d.batch.task: d.batch.method for d in plan.draws}
-            ),
+            controls=controls_in(blocks, {d.batch.task: d.batch.method for d in plan.draws}),
             opinion=opened.opinions.get(key),
-            num_right=right_by_task(opened.journal.get(key, ())),
-            answers=answers_by_task(opened.journal.get(key, ())),
+            num_right=right_by_task(blocks),
+            answers=answers_by_task(blocks),
         )
         return SignedReceipt(
             document=canonical_json(receipt.document()),
@@ -74,23 +75,25 @@ def losses_by_task(
 
 def right_by_task(blocks: Iterable[BlockLosses]) -> Mapping[TaskName, tuple[int, ...]]:
     """Return the right answers of each block, for tasks whose samples have options."""
-    found: dict[TaskName, tuple[int, ...]] = {}
-    for block in blocks:
-        if block.num_right is not None:
-            task = block.block.task
-            found[task] = (*found.get(task, ()), block.num_right)
-    return found
+    return _by_task(blocks, lambda block: block.num_right)
 
 
 def answers_by_task(
     blocks: Iterable[BlockLosses],
 ) -> Mapping[TaskName, tuple[AnswerSignals, ...]]:
     """Return the signals of each block, for tasks whose answers are generated."""
-    found: dict[TaskName, tuple[AnswerSignals, ...]] = {}
+    return _by_task(blocks, lambda block: block.answers)
+
+
+def _by_task(
+    blocks: Iterable[BlockLosses], held: Callable[[BlockLosses], _T | None]
+) -> Mapping[TaskName, tuple[_T, ...]]:
+    """Return what each block holds, by task, without blocks that hold nothing."""
+    found: dict[TaskName, tuple[_T, ...]] = {}
     for block in blocks:
-        if block.answers is not None:
+        if (value := held(block)) is not None:
             task = block.block.task
-            found[task] = (*found.get(task, ()), block.answers)
+            found[task] = (*found.get(task, ()), value)
     return found
 
 

@@ -56,14 +56,12 @@ class Replayed:
 
     @property
     def _tolerance(self) -> str:
-        has_questions = any(task.is_choice and not task.is_generated for task in self.found.tasks)
-        of_questions = f", those of questions within {CHOICE_MEAN_TOLERANCE:g}"
-        of_answers = f", generated answers gained at most {GENERATED_GAIN:g}"
-        return (
-            f"{TOLERANCE:.2%}"
-            + (of_questions if has_questions else "")
-            + (of_answers if any(task.is_generated for task in self.found.tasks) else "")
-        )
+        tasks, parts = self.found.tasks, [f"{TOLERANCE:.2%}"]
+        if any(task.is_choice and not task.is_generated for task in tasks):
+            parts.append(f"those of questions within {CHOICE_MEAN_TOLERANCE:g}")
+        if any(task.is_generated for task in tasks):
+            parts.append(f"generated answers gained at most {GENERATED_GAIN:g}")
+        return ", ".join(parts)
 
     @property
     def warnings(self) -> tuple[str, ...]:

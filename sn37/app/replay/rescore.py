@@ -165,8 +165,10 @@ async def rescore(
 
 
 def _right(receipt: Receipt, block: SampleBlock, scored: BlockLosses) -> Sequence[tuple[int, int]]:
-    """Return the right answers then and now, if the receipt has them; none of generated answers,
-    which change with the device."""
+    """Return the right answers then and now, if the receipt has them.
+
+    Generated answers change with the device, so theirs are left out.
+    """
     is_told = block.task in receipt.num_right and block.task not in receipt.answers
     if not is_told or scored.num_right is None:
         return ()

@@ -118,7 +118,8 @@ class Rescored:
     def answers_agree(self) -> bool:
         """True if as many questions are answered rightly, within those that are nearly ties."""
         difference = sum(now - then for then, now in self.num_right)
-        return abs(difference) <= max(1, TIES * len(self.pairs))
+        num = sum(t.num_samples for t in self.tasks if t.is_choice and not t.is_generated)
+        return abs(difference) <= max(1, TIES * num)
 
     @property
     def controls_agree(self) -> bool:

@@ -98,7 +98,7 @@ def _entry(entry: EntryResult, labels: Mapping[Hotkey, str], earlier: EntryKey |
                 "normalised": t.normalized,
                 "weighted": t.weighted,
                 "accuracy": t.accuracy,
-                "answers": None if t.answers is None else as_json(t.answers),
+                "answers": as_json(t.answers),
             }
             for t in entry.tasks
         },

@@ -47,7 +47,7 @@ class Known:
     """Rows of one side that have a run in common with the other side."""
 
     num_rows: int
-    num_short: int  # with fewer than 13 words, of which nothing can be said
+    num_short: int  # with fewer than 13 words, too few for a run
     num_known: int
 
     @property
@@ -68,6 +68,15 @@ class TrainingOverlap:
     examples: tuple[Example, ...]
 
 
+class _Vocabulary(dict[str, int]):
+    """64-bit number of each word."""
+
+    def __missing__(self, word: str) -> int:
+        number = int.from_bytes(blake2b(word.encode(), digest_size=8).digest())
+        self[word] = number
+        return number
+
+
 @dataclass(slots=True)
 class GramIndex:
     """Runs of the rows of a source, for one comparison with a training set."""
@@ -79,10 +88,7 @@ class GramIndex:
     _others: dict[int, list[int]] = field(init=False, default_factory=dict)  # run to more rows
     _found: set[int] = field(init=False, default_factory=set)  # runs of the training set
     _num_left_out: int = field(init=False, default=0)
-    _vocabulary: _Vocabulary = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._vocabulary = _Vocabulary()
+    _vocabulary: _Vocabulary = field(init=False, default_factory=_Vocabulary)
 
     def add(self, row_id: str, text: str) -> None:
         """Add a row of the source. When the index is full, the row is counted as left out."""
@@ -172,12 +178,3 @@ def _length(common: Mapping[int, int], place: int) -> int:
     while end + 1 in common and end + GRAM - place < SHOWN_WORDS:
         end += 1
     return end + GRAM - place
-
-
-class _Vocabulary(dict[str, int]):
-    """64-bit number of each word."""
-
-    def __missing__(self, word: str) -> int:
-        number = int.from_bytes(blake2b(word.encode(), digest_size=8).digest())
-        self[word] = number
-        return number

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from sn37.domain.data.batches import interleave
 from sn37.domain.ids import Block
 from sn37.domain.round.state import TaskScore
 from sn37.domain.schedule.competition import Competition, Task
-from sn37.domain.scoring.answer_signals import AnswerReport, report_of
+from sn37.domain.scoring.answer_signals import report_of
 from sn37.domain.scoring.jobs import BlockLosses, as_float32
 
 # Evidence values in the order of scoring, by the sync block of their round. An entry that was
@@ -103,19 +103,11 @@ def task_scores(
     This score decides and is linear in the losses. ``on_curve`` applies the normalisations to
     task means instead, as rounds of the first rule did. NaN and infinities stay unchanged.
     """
-    losses: dict[str, list[float]] = {}
-    right: dict[str, int] = {}
-    for b in blocks:
-        losses.setdefault(b.block.task, []).extend(as_float32(b.losses))
-        if b.num_right is not None:
-            right[b.block.task] = right.get(b.block.task, 0) + b.num_right
+    scored: dict[str, list[BlockLosses]] = {}
+    for block in blocks:
+        scored.setdefault(block.block.task, []).append(block)
     return tuple(
-        replace(
-            _task_score(t, losses[t.name], right.get(t.name), on_curve),
-            answers=_answers(b for b in blocks if b.block.task == t.name),
-        )
-        for t in competition.tasks
-        if t.name in losses
+        _task_score(t, scored[t.name], on_curve) for t in competition.tasks if t.name in scored
     )
 
 
@@ -253,15 +245,10 @@ def exact_sum(values: Iterable[float]) -> float:
         return math.nan
 
 
-def _answers(blocks: Iterable[BlockLosses]) -> AnswerReport | None:
-    """Return the signals of a task's generated answers; ``None`` if it has none."""
-    found = [(b.answers, b.tokens) for b in blocks if b.answers is not None]
-    return report_of(found) if found else None
-
-
-def _task_score(
-    task: Task, losses: Sequence[float], num_right: int | None, on_curve: bool
-) -> TaskScore:
+def _task_score(task: Task, blocks: Sequence[BlockLosses], on_curve: bool) -> TaskScore:
+    losses = [loss for b in blocks for loss in as_float32(b.losses)]
+    right = [b.num_right for b in blocks if b.num_right is not None]
+    answers = [(b.answers, b.tokens) for b in blocks if b.answers is not None]
     raw = exact_sum(losses) / len(losses)
     normalized = raw / task.unit
     if on_curve:
@@ -272,5 +259,6 @@ def _task_score(
         raw=raw,
         normalized=normalized,
         weighted=normalized * task.weight,
-        accuracy=None if num_right is None else num_right / len(losses),
+        accuracy=sum(right) / len(losses) if right else None,
+        answers=report_of(answers) if answers else None,
     )

@@ -152,7 +152,7 @@ class TaskScore:
 
 
 def right_answers(tasks: Iterable[TaskScore]) -> str:
-    """Return the accuracy in each task with questions, like "quiz 61.3% right"; else nothing."""
+    """Return the accuracy in each task with questions, like "quiz 61.3% right"; may be empty."""
     return ", ".join(f"{t.task} {t.accuracy:.1%} right" for t in tasks if t.accuracy is not None)
 
 

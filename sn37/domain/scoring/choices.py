@@ -1,9 +1,9 @@
 """Multiple choice by likelihood: how a question is asked, and the loss of its right option.
 
-A worker gets a question and texts that may follow it, and returns -log p of each of these. It is
-never told which one is right, and nothing that it gets depends on that: the order of the options
-and the wording are drawn by a key that covers what the round drew except for the answers. With
-the answers in it, a model could try all of them for a few questions until the key fits.
+A worker gets a question and texts that may follow it, and returns -log p of each of these. It does
+not learn which one is right, and nothing that it gets depends on that: the order of the options and
+the wording are drawn by a key that covers what the round drew except for the answers. If the key
+covered the answers, a model could try all of them for a few questions until the key fits.
 
 For letters, the texts are letters of the options in the question, under a wording that is drawn
 for each question, so that no model can be tuned to one form or to one place of the right option.
@@ -35,9 +35,9 @@ from sn37.domain.known_facts import known
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.methods import Options
 from sn37.domain.scoring.jobs import ScoringJob
+from sn37.domain.tasks.letters import MAX_OPTIONS
 
 MIXED = 0.01  # share of a guess in the probability of which a loss is taken
-MAX_OPTIONS = len(ascii_uppercase)
 
 # Every opening, style of letters and closing occurs with every other.
 OPENINGS = ("", "Question: ", "Choose the right option.\n\n", "Answer this question.\n\n")
@@ -59,7 +59,7 @@ class ChoiceQuestion:
         prompt: What the model is asked.
         answers: The texts whose likelihoods are compared, one for each option.
         sizes: Divisors of their nats.
-        right: Index of the right one. A worker is not told.
+        right: Index of the right one, which a worker does not get.
     """
 
     prompt: str
@@ -93,7 +93,7 @@ class ChoiceQuestion:
 
 
 def loss_of_share(share: float, num_options: int) -> float:
-    """Return the loss of an option with this share of the likelihood, see the module."""
+    """Return the loss of a right option with this share of the likelihood, see the module."""
     probability = (1 - MIXED) * share + MIXED / num_options
     return -math.log(probability) / math.log(num_options)
 

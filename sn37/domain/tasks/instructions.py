@@ -24,11 +24,8 @@ from sn37.domain.tasks.word_list import WORDS
 LEAST_RULES = 3  # one of the subject, two of the length
 
 # Rules of the subject: other words and neither noun, or a noun so many times. A text that takes its
-# nouns from the request follows half of them, and hardly more. Without room, words alone are asked.
-_SUBJECT_RULES = (
-    (RuleKind.INCLUDES, RuleKind.EXCLUDES),
-    KEYWORD,
-)
+# nouns from the request follows about half of them. Where only one rule fits, it asks for words.
+_SUBJECT_RULES = ((RuleKind.INCLUDES, RuleKind.EXCLUDES), KEYWORD)
 _OTHER_WORDS = tuple(sorted(set(WORDS) - set(NOUNS)))
 
 _REQUESTS = (

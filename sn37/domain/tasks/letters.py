@@ -1,8 +1,8 @@
 """The letter that an answer in free text names, for a question with lettered options.
 
-It is the first letter of an option that something ends: ``B.``, ``B)``, ``(B)``, ``B:``, ``**B**``,
-``B`` at the end of a line or of the answer. So "A good guess is B." names B, and nothing that
-follows can take that back.
+It is the first option's letter that a mark or an end follows: ``B.``, ``B)``, ``(B)``, ``B:``,
+``**B**``, ``B`` at the end of a line or of the answer. So "A good guess is B." names B, and nothing
+that follows can change that.
 """
 
 from __future__ import annotations

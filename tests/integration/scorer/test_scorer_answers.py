@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.scoring.answers import Asked
+from sn37.adapters.scoring.answers import Asked, asked_of
 from sn37.adapters.scoring.answers import answers as answers_match
-from sn37.adapters.scoring.messages import LENGTH, Answered, decode_reply
+from sn37.adapters.scoring.messages import LENGTH, Answered, WorkOrder, decode_reply
 from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.data.batches import BLOCK_SAMPLES, SampleBlock
 from sn37.domain.data.samples import Sample
@@ -67,6 +67,11 @@ def job_of(folder: Path, **given: object) -> ScoringJob:
         max_new_tokens=BUDGET,
     )
     return replace(job, **given)  # type: ignore[arg-type]
+
+
+def order_of(job: ScoringJob) -> WorkOrder:
+    scorer = WorkerScorer(device=DEVICE, dtype="float32", threads=1)
+    return scorer._order(job, asked_of(job))
 
 
 def scored(scorer: WorkerScorer, job: ScoringJob) -> list[BlockLosses]:
@@ -151,9 +156,8 @@ def test_a_job_that_resumes_has_the_same_answers(warm_scorer: WorkerScorer, tmp_
 
 
 def test_t27_the_rules_and_the_example_answers_never_reach_a_worker(tmp_path: Path) -> None:
-    scorer = WorkerScorer(device=DEVICE, dtype="float32", threads=1)
     job = job_of(tmp_path / "model")
-    sent = scorer._order(job).encode().decode(errors="replace")
+    sent = order_of(job).encode().decode(errors="replace")
     for sample in some_instructions():
         task = InstructionTask.from_text(sample.reference)
         assert json.dumps(sample.prompt)[1:-1] in sent
@@ -168,7 +172,7 @@ def test_t27_the_rules_and_the_example_answers_never_reach_a_worker(tmp_path: Pa
             for b in job.batches
         ),
     )
-    assert scorer._order(other).encode() == scorer._order(job).encode()
+    assert order_of(other).encode() == order_of(job).encode()
 
 
 def test_a_task_without_a_budget_or_without_rules_is_our_fault(
@@ -206,7 +210,7 @@ def test_answers_beyond_the_budget_are_refused(
 
 
 def test_the_longest_reply_fits_into_a_frame(tmp_path: Path) -> None:
-    order = WorkerScorer(device=DEVICE, dtype="float32", threads=1)._order(job_of(tmp_path / "m"))
+    order = order_of(job_of(tmp_path / "m"))
     for text in ("\x00" * len(LONGEST), "\u0800" * (len(LONGEST) // 3), LONGEST):
         sent = Answered((text,) * 16, 16 * BUDGET, 0).encode()
         assert len(sent) - LENGTH.size <= order.blocks[0].max_reply_bytes

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from sn37.adapters.scoring.answers import asked_of
 from sn37.adapters.scoring.model import attention, causality
 from sn37.adapters.scoring.model.causality import Probes, draw
 from sn37.adapters.scoring.model.faults import ModelFault
@@ -179,7 +180,7 @@ def test_cuts_are_early_late_and_between() -> None:
 
 
 def test_another_seed_has_other_probes() -> None:
-    """The seed is the manifest's digest, which follows from the block's hash."""
+    """The seed is a digest of the order, whose texts follow from the block's hash."""
     samples = [a_sample(40 + n) for n in range(16)]
     probes = {
         draw(samples, seed=f"{number:x}", block=0, vocabulary=VOCABULARY) for number in range(50)
@@ -189,9 +190,9 @@ def test_another_seed_has_other_probes() -> None:
 
 
 def test_a_job_that_resumes_has_the_seed_and_the_numbers_of_the_whole(llama: Path) -> None:
-    job = a_real_job(llama)
     scorer = WorkerScorer(device=DEVICE, dtype="float32", threads=1)
-    whole, rest = (scorer._order(replace(job, skip_blocks=skip)) for skip in (0, 3))
+    jobs = [replace(a_real_job(llama), skip_blocks=skip) for skip in (0, 3)]
+    whole, rest = (scorer._order(job, asked_of(job)) for job in jobs)
     assert (whole.skip_blocks, rest.skip_blocks) == (0, 3)
     assert whole.seed == rest.seed
     assert rest.blocks == whole.blocks

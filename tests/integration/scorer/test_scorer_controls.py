@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sn37.adapters.scoring.answers import asked_of
 from sn37.adapters.scoring.control_costs import GROUP, ControlCosts
 from sn37.adapters.scoring.model.encoding import Encoded, Encoder
 from sn37.adapters.scoring.model.losses import LossModel
@@ -53,7 +54,8 @@ def test_controls_that_share_a_pass_cost_what_each_costs_alone(
     tokenizer = load_tokenizer(tmp_path)
     encoder = Encoder(tokenizer, prescribed=prescribed, max_tokens=256, vocabulary=VOCABULARY)
     shape = shape_of(TEMPLATE, tokenizer.special_tokens)
-    blocks = warm_scorer._order(many_blocks(tmp_path)).blocks
+    job = many_blocks(tmp_path)
+    blocks = warm_scorer._order(job, asked_of(job)).blocks
     assert len(blocks) == 10
     passes = Passes(LossModel(model))
     together = ControlCosts(blocks, shape, encoder, passes)

@@ -16,6 +16,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from sn37.adapters.admission.admit import admit
+from sn37.adapters.scoring.answers import asked_of
 from sn37.adapters.scoring.model import attention, causality, packed_bodies
 from sn37.adapters.scoring.model.causality import Probe, Probes
 from sn37.adapters.scoring.model.faults import ModelFault
@@ -230,7 +231,8 @@ async def test_t46_a_worker_that_looks_ahead_is_refused(tmp_path: Path) -> None:
         a_real_job(tmp_path, tokenizer=tmp_path),
         batches=(builders.a_batch("texts", method=Method.TEXT_LOSS, samples=samples),),
     )
-    seed = WorkerScorer(device=DEVICE, dtype="float32", threads=1)._order(job).seed
+    scorer = WorkerScorer(device=DEVICE, dtype="float32", threads=1)
+    seed = scorer._order(job, asked_of(job)).seed
     block = [a_sample(60)] * 16
     probed = [
         n for n in range(7) if causality.draw(block, seed=seed, block=n, vocabulary=VOCABULARY)

@@ -213,6 +213,17 @@ def test_losses_of_questions_may_differ_by_as_much_near_zero_as_elsewhere() -> N
     assert not answered(0.007, math.nan, (2, 2), environment=other).is_good
 
 
+def test_texts_beside_questions_leave_no_more_room_for_right_answers() -> None:
+    other = {"device": "cuda", "dtype": "bfloat16"}
+    shown = answered(0.007, 0.007, (2, 0), environment=other)
+    texts = tuple(replace(p, task=TaskName("more")) for p in shown.found.pairs) * 200
+    losses = {TaskName("text"): (0.007,) * 2, TaskName("more"): (0.007,) * len(texts)}
+    receipt = replace(shown.found.receipt, losses=losses)
+    found = replace(shown.found, receipt=receipt, pairs=(*shown.found.pairs, *texts))
+    assert not found.answers_agree
+    assert replace(found, num_right=((2, 1),)).answers_agree
+
+
 def generated(*losses: tuple[float, float], environment: dict[str, str]) -> Replayed:
     """A replay of a receipt of generated answers, with a near-tie in each."""
     shown = replayed(environment=environment)

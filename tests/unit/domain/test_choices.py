@@ -17,7 +17,6 @@ from sn37.domain.schedule.methods import Method, Options
 from sn37.domain.scoring.choices import (
     LETTER_CLOSINGS,
     LETTER_STYLES,
-    MAX_OPTIONS,
     OPENINGS,
     TEXT_CLOSINGS,
     ChoiceQuestion,
@@ -32,6 +31,7 @@ from sn37.domain.scoring.controls import controls_of
 from sn37.domain.scoring.jobs import as_float32
 from sn37.domain.scoring.opinion import second_job
 from sn37.domain.scoring.worst_loss import WORST_GUESS
+from sn37.domain.tasks.letters import MAX_OPTIONS
 from sn37.testing.builders import a_batch, a_job, a_sample
 
 QUIZ = TaskName("quiz")
@@ -109,17 +109,9 @@ def test_the_likelihood_of_a_text_is_compared_by_the_byte() -> None:
     ]
     by_byte = [2.0 * size for size in question.sizes]
     assert as_float32([question.loss(by_byte)])[0] == 1.0
-    longer = a_sample("r", prompt="?", reference="", choices=("", "é🙂"))
-    sizes = dict(
-        zip(
-            *(
-                getattr(asked(longer, QUIZ, Options.TEXTS, Digest("k")), n)
-                for n in ("answers", "sizes")
-            ),
-            strict=True,
-        )
-    )
-    assert sizes == {"": 1, "é🙂": 6}
+    empty = a_sample("r", prompt="?", reference="", choices=("", "é🙂"))
+    other = asked(empty, QUIZ, Options.TEXTS, Digest("k"))
+    assert dict(zip(other.answers, other.sizes, strict=True)) == {"": 1, "é🙂": 6}
 
 
 def test_a_tie_is_not_a_right_answer_and_a_lost_one_neither() -> None:

@@ -54,13 +54,11 @@ PACKED = frozenset(
 )
 CAPPED_ROWS = 256  # queries whose soft-capped scores exist at once: H x 256 x L numbers
 
-Bounds = Sequence[tuple[int, int]]
-
 
 class PackedAttention:
     """The attention of one model; ``pieces`` are those of the next row.
 
-    Rows of generated sequences have a ``cache`` and no bounds. ``shapes`` has the number of
+    Rows of generated sequences have a ``cache`` and no pieces. ``shapes`` has the number of
     key/value heads of each layer and their width, known after a row.
 
     With ``careful``, a token whose key or value is not finite has no effect before its own place,

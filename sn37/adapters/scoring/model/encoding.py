@@ -160,8 +160,9 @@ class Encoder:
     ) -> tuple[tuple[int, ...], int]:
         """Return the tokens before an answer, and the most tokens that the answer may have.
 
-        Both share the window, and the prompt loses tokens as before a response. An answer is
-        shorter if the model has too few positions. Without any token there is no answer.
+        Both share the window, and the prompt loses tokens as before a response. The answer's
+        budget is smaller if the model has too few positions. A prompt without tokens gets an empty
+        answer.
         """
         budget = min(max_new_tokens, self._reach - 1)
         context, has_bos = self._context(shape, prompt)

@@ -16,9 +16,9 @@ from sn37.adapters.scoring.model.encoding import Encoded
 
 
 class Piece(NamedTuple):
-    """Tokens ``[start, stop)`` of a row that see each other causally, and before that others.
+    """Tokens ``[start, stop)`` of a row that see each other causally.
 
-    They see all tokens ``[seen_start, seen_stop)`` as if these stood immediately before them.
+    They also see all tokens ``[seen_start, seen_stop)`` as if these stood immediately before them.
     """
 
     start: int

@@ -23,7 +23,6 @@ from sn37.adapters.scoring.model.encoding import Encoded
 from sn37.adapters.scoring.model.faults import ModelFault
 from sn37.adapters.scoring.model.loading import DTYPES, opened_config
 from sn37.domain.reasons import Reason
-from sn37.domain.scoring.generated_answers import BYTES_PER_TOKEN
 
 
 def load_plainly(
@@ -95,8 +94,8 @@ class PlainModel:
         )
         ids = generated[0, len(prompt.ids) :].tolist()
         ids = ids[:-1] if ids and ids[-1] in stops.tokens else ids
-        max_bytes = BYTES_PER_TOKEN * prompt.budget
-        return Answer(text=stops.cut(decode(ids), max_bytes=max_bytes), ids=tuple(ids), near_ties=0)
+        text = stops.cut(decode(ids), max_bytes=prompt.max_bytes)
+        return Answer(text=text, ids=tuple(ids), near_ties=0)
 
     @torch.inference_mode()
     def _nats(self, sample: Encoded) -> float:

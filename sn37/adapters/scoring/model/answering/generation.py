@@ -7,10 +7,11 @@ prompt in the batch are not computed twice.
 
 Rows always have the same size, however many answers are in the batch, and ``cache`` has attention
 that does not depend on others. So in float32 an answer has the same bits alone and among any
-others, and no tie can be decided both ways. The token with the lowest id of equal logits is taken.
+others, and no tie can be decided both ways. If logits are equal, the token with the lowest id is
+taken.
 
-Other devices and programs round differently. A step whose two largest logits are nearer than
-that (``NEAR``) is counted as a near-tie: from there on an honest validator may have another answer.
+Other devices and programs round differently. A step whose two largest logits are that near
+(``NEAR``) is counted as a near-tie: from there on an honest validator may have another answer.
 
 Shapes: W rows of a step, V vocabulary, D hidden.
 """
@@ -27,6 +28,7 @@ import torch
 from torch import Tensor
 
 from sn37.adapters.scoring.model.answering.cache import CHUNK, KeyValueCache, Places
+from sn37.adapters.scoring.model.answering.cache_bytes import CACHE_BYTES
 from sn37.adapters.scoring.model.answering.stopping import Stops
 from sn37.adapters.scoring.model.losses import LossModel
 from sn37.adapters.scoring.model.packing import Piece
@@ -37,8 +39,6 @@ from sn37.domain.tasks.letters import named_option
 WIDTH = ROW_STEP
 # Chunks of a prompt that are read in one row. A CPU is busy with one; a GPU needs more.
 PROMPT_CHUNKS = {"cpu": 1, "cuda": 8}
-# Bytes of keys and values. If the slots of a whole batch need more, it has fewer.
-CACHE_BYTES = {"cpu": 1 << 30, "cuda": 8 << 30}
 # Distance of the two largest logits below which they are nearly tied, as a share of the largest
 # absolute value of all. Measured over eleven architectures with 2 and 8 layers and weights of
 # deviation 0.05 and 0.2: with float32 products a logit differs from transformers' own forward by
@@ -58,6 +58,11 @@ class Prompt:
     ids: tuple[int, ...]
     budget: int
     num_options: int = 0
+
+    @property
+    def max_bytes(self) -> int:
+        """Most bytes of the answer in UTF-8."""
+        return BYTES_PER_TOKEN * self.budget
 
     def is_decided(self, text: str) -> bool:
         """True if nothing that follows this beginning of an answer can change what it names."""
@@ -159,9 +164,9 @@ class _Row:
 
     def take(self, token: int, *, is_finite: bool, is_near: bool) -> None:
         """Add the next token, or end the answer."""
-        max_bytes = BYTES_PER_TOKEN * self.prompt.budget
+        max_bytes = self.prompt.max_bytes
         self.near_ties += is_near
-        if not is_finite:  # the rest would follow from nothing
+        if not is_finite:  # what follows would not be the model's
             self.ids.clear()
             self._end("")
         elif token in self.stops.tokens:

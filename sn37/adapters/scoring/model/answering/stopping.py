@@ -20,7 +20,7 @@ class Stops:
 
     Attributes:
         tokens: Token ids that end an answer and are not part of it.
-        texts: Texts that do. None is empty.
+        texts: Texts that end an answer; each has at least one character.
     """
 
     tokens: frozenset[int]
