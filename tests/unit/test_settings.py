@@ -221,7 +221,8 @@ def test_a_hotkey_that_is_there_is_enough(tmp_path: Path) -> None:
 
 
 def test_no_number_of_the_rules_is_a_setting() -> None:
-    from sn37.app.schedule.tables import CompetitionTable, ScheduleTable, TimingTable
+    from sn37.app.schedule.competition_tables import CompetitionTable
+    from sn37.app.schedule.tables import ScheduleTable, TimingTable
 
     rules = {
         name

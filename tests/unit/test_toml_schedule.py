@@ -15,8 +15,9 @@ from sn37.app.cli import root
 from sn37.app.cli.run import run
 from sn37.app.config.toml_tables import keys_of
 from sn37.app.config.toml_writer import key_text, value_text
+from sn37.app.schedule.competition_tables import MAX_SUMMARY
 from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule, read_schedule
-from sn37.app.schedule.tables import MAX_SUMMARY, ScheduleTable
+from sn37.app.schedule.tables import ScheduleTable
 from sn37.app.schedule.toml_schedule import toml_of
 from sn37.domain.ids import Block
 from sn37.domain.schedule.mixture import BETWEEN
