@@ -118,7 +118,7 @@ def pin(
         raise UsageError(f"{file} is a preset: name the file to write with --output")
     _load(file)
     target = output or Path(file)
-    _, text = read_schedule(file if file in PRESETS else Path(file))
+    _, text = read_schedule(file)
     sources = Sources(installed_plugin, deadline_s=PIN_DEADLINE_S)
     changed, found = asyncio.run(pin_text(text, sources.pin, model_commit))
     try:
@@ -225,11 +225,7 @@ def show(
     for block, competitions in stages.items():
         typer.echo(f"\n{'from' if at is None else 'at'} block {block}")
         for competition in competitions:
-            first, *others = competition_lines(competition)
-            typer.echo(f"  {first}")
-            if (summary := loaded.summary_at(block, competition)) is not None:
-                typer.echo(f"    {summary}")
-            for line in others:
+            for line in competition_lines(competition, loaded.summary_at(block, competition)):
                 typer.echo(f"  {line}")
         if not competitions:
             typer.echo("  no competition runs")
@@ -294,17 +290,11 @@ def diff(old: File, new: File, as_json: options.AsJson = False) -> None:
         typer.echo(f"no difference; fingerprint {before.fingerprint}")
 
 
-def _load(
-    source: str,
-    template_problem: TemplateProblem | None = None,
-) -> LoadedSchedule:
-    from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule
+def _load(source: str, template_problem: TemplateProblem | None = None) -> LoadedSchedule:
+    from sn37.app.schedule.load import ScheduleError, load_schedule
 
     try:
-        return load_schedule(
-            source if source in PRESETS else Path(source),
-            template_problem=template_problem,
-        )
+        return load_schedule(source, template_problem=template_problem)
     except ScheduleError as error:
         raise CommandError(str(error)) from error
 
