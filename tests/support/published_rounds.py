@@ -104,6 +104,34 @@ class Subnet:
         return world
 
 
+def chain_of_two() -> FakeChain:
+    """A chain with the validators ``OLD`` and ``NEW``, as the first one sees it."""
+    chain = FakeChain(number=Block(900))
+    chain.set_members(
+        a_neuron(OLD, uid=0, stake_tao=1_000, validator_permit=True, last_update=60),
+        a_neuron(NEW, uid=1, stake_tao=900, validator_permit=True),
+    )
+    chain.hotkey = Hotkey(OLD)
+    return chain
+
+
+def started_beside(world: World, folder: Path) -> World:
+    """The validator ``NEW`` on the chain of ``OLD``, begun with what that one published."""
+    other = World(
+        schedule=world.schedule,
+        chain=world.chain,
+        models=world.models,
+        qualities=world.qualities,
+        dataset=world.dataset,
+        signer=FakeSigner(hotkey=Hotkey(NEW)),
+        cold_start_from=(folder,),
+    )
+    other.chain.hotkey = Hotkey(NEW)
+    other.scorer.loss = world.scorer.loss
+    other.keeper_state = other.begin()
+    return other
+
+
 def export(memory: Memory, folder: Path, *, since: int = 0) -> Path:
     store = FakeStateStore(memory=memory)
     asyncio.run(export_rounds(store, folder, write_round, since=since))

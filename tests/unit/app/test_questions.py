@@ -17,7 +17,7 @@ from sn37.adapters.telemetry.tables import render_report
 from sn37.app.rounds.report import report
 from sn37.domain.data.samples import Sample
 from sn37.domain.events import EntryFinished
-from sn37.domain.ids import Block, Hotkey, TaskName
+from sn37.domain.ids import Hotkey, TaskName
 from sn37.domain.round.state import RoundResult, right_answers
 from sn37.domain.schedule.competition import Freshness
 from sn37.domain.schedule.methods import Method
@@ -25,7 +25,6 @@ from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.models import ModelArtifact
 from sn37.testing.builders import (
     a_competition,
-    a_neuron,
     a_schedule,
     a_source,
     a_stage,
@@ -34,10 +33,17 @@ from sn37.testing.builders import (
     some_samples,
     time_of,
 )
-from sn37.testing.fakes import FakeChain, FakeLiveDataset, FakeSigner
+from sn37.testing.fakes import FakeLiveDataset, FakeSigner
 from tests.support.auditing import audit
 from tests.support.fake_world import ONE, World
-from tests.support.published_rounds import cautions, export, sign_all_again
+from tests.support.published_rounds import (
+    OLD,
+    cautions,
+    chain_of_two,
+    export,
+    sign_all_again,
+    started_beside,
+)
 
 QUIZ, TEXT = TaskName("quiz"), TaskName("text")
 
@@ -143,39 +149,16 @@ def test_it_is_shown_where_a_score_is() -> None:
 
 @pytest.fixture
 def published(tmp_path: Path) -> tuple[World, Path]:
-    chain = FakeChain(number=Block(900))
-    chain.set_members(
-        a_neuron("old", uid=0, stake_tao=1_000, validator_permit=True, last_update=60),
-        a_neuron("new", uid=1, stake_tao=900, validator_permit=True),
-    )
-    world = a_world(chain=chain, signer=FakeSigner(hotkey=Hotkey("old")))
-    chain.hotkey = Hotkey("old")
+    world = a_world(chain=chain_of_two(), signer=FakeSigner(hotkey=Hotkey(OLD)))
     world.run(rounds=3)
-    return world, export(world.store.memory, tmp_path / "old")
-
-
-def late(world: World, folder: Path) -> World:
-    """A second validator, which begins with what the first one published."""
-    other = World(
-        schedule=a_quiz(),
-        chain=world.chain,
-        models=world.models,
-        qualities=world.qualities,
-        dataset=world.dataset,
-        signer=FakeSigner(hotkey=Hotkey("new")),
-        cold_start_from=(folder,),
-    )
-    other.chain.hotkey = Hotkey("new")
-    other.scorer.loss = world.scorer.loss
-    other.keeper_state = other.begin()
-    return other
+    return world, export(world.store.memory, tmp_path / OLD)
 
 
 def test_a_validator_that_starts_late_has_the_same_accuracies(
     published: tuple[World, Path],
 ) -> None:
     world, folder = published
-    other = late(world, folder)
+    other = started_beside(world, folder)
     assert cautions(other) == []
     mine = [r.entries for r in other.keeper_state.rounds[ONE]]
     assert mine == [r.entries for r in world.keeper_state.rounds[ONE]]
@@ -197,6 +180,6 @@ def test_receipts_with_right_answers_of_other_tasks_are_not_adopted(
 ) -> None:
     world, folder = published
     sign_all_again(folder, receipt=change)
-    other = late(world, folder)
+    other = started_beside(world, folder)
     assert not other.keeper_state.rounds
     assert "right answers of other tasks than it has" in cautions(other)[0]
