@@ -170,7 +170,9 @@ def test_a_name_that_a_terminal_would_obey_is_refused_with_its_line(
 def test_a_file_with_an_odd_name_is_written_as_toml(tmp_path: Path) -> None:
     file = tmp_path / "a\x1bb.toml"
     file.write_text(SMALL)
-    tomllib.loads(toml_of(load_schedule(file)))
+    text = toml_of(load_schedule(file))
+    assert text.splitlines()[0].isprintable()
+    assert tomllib.loads(text)["competitions"]["words"]["name"] == "WORDS"
 
 
 def test_the_file_explains_every_key_that_it_has(capsys: pytest.CaptureFixture[str]) -> None:
