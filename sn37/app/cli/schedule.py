@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from sn37.domain.canonical import as_json as as_json_value
 if TYPE_CHECKING:
     from sn37.app.schedule.load import LoadedSchedule, TemplateProblem
     from sn37.domain.canonical import JsonValue
+    from sn37.domain.check_line import Check
 
 app = typer.Typer(
     name="schedule",
@@ -53,18 +55,18 @@ def check(
 
     render = renderer()
     loaded = _load(file, render)
-    unfit: list[str] = []
+    warned: Sequence[Check] = ()
     if structure_only:
         require_pinned(loaded.schedule, loaded.origin)
     else:
-        unfit += [c.finding for c in asyncio.run(require_checks(loaded, is_simulated=True))]
+        warned = asyncio.run(require_checks(loaded, is_simulated=True))
     if undecided := schedule_view.undecided_lines(loaded.schedule):
         raise CommandError(f"{loaded.origin}: {undecided[0]}")
     unburnt = schedule_view.unburnt_lines(loaded.schedule)
     if unburnt and file not in PRESETS:
         raise CommandError(f"{loaded.origin}: {unburnt[0]}")
     doubts = (
-        *unfit,
+        *(check.finding for check in warned),
         *schedule_view.warnings(
             loaded.schedule, scorable=scored_architectures(), renders_templates=render is not None
         ),

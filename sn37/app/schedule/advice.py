@@ -43,9 +43,8 @@ def differences(old: Schedule, new: Schedule) -> tuple[Difference, ...]:
     """Return the differences; stages are matched by block, competitions by id, tasks by name."""
     before, after = dict(_leaves(old)), dict(_leaves(new))
     found: list[Difference] = []
-    gone: tuple[
-        str, ...
-    ] = ()  # whole stages, competitions and tasks of one side; their values are not listed
+    # Whole stages, competitions and tasks of one side; their values are not listed.
+    gone: tuple[str, ...] = ()
     for where in dict.fromkeys((*before, *after)):
         was, is_ = before.get(where), after.get(where)
         if was == is_ or where.startswith(gone):
