@@ -1,4 +1,4 @@
-"""Miners of a rehearsal: who is honest, what the others try, and the reason each must be given."""
+"""Miners of a rehearsal: honest ones, attackers, and the reason why each attack is refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Attack(StrEnum):
     CODE = "code"  # Python beside the weights
     GIANT = "giant"  # weights of a terabyte
     NAN = "nan"
-    GARBAGE = "garbage"  # a text that nobody can read
+    GARBAGE = "garbage"  # a text that is not a commitment
     PRIVATE = "private"  # never published
     LATE = "late"  # committed minutes before the round
 

@@ -70,10 +70,10 @@ class Commands:
         return self.folder / f"{name}.out"
 
     def require_done(self, name: str, process: Process) -> None:
-        """Check that a validator has ended well.
+        """Check that a validator ended with exit code zero.
 
         Raises:
-            CommandFailed: It has not; the message has the last lines it wrote.
+            CommandFailed: It failed; the message has the last lines that it wrote.
         """
         if process.returncode:
             lines = self.output(name).read_text(errors="replace").splitlines()[-TOLD_LINES:]

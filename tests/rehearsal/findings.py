@@ -1,4 +1,4 @@
-"""What a rehearsal must have come to: reasons, crowns, weights, and two validators that agree."""
+"""Checks of a rehearsal's results: reasons, crowns, weights, and two validators that agree."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Round = Mapping[str, Any]  # of a validator's report
 
 
 class NotAsExpected(Exception):
-    """The rehearsal ended otherwise; the message has a line for each difference."""
+    """The results are not those expected; the message has a line for each difference."""
 
 
 def require_agreement(acts: Acts, tell: Tell) -> None:
@@ -57,7 +57,7 @@ def require_as_expected(acts: Acts, around: Surroundings, schedule: Schedule, te
 
 
 def _wrong_reasons(rounds: Sequence[Round], cast: tuple[Miner, ...]) -> list[str]:
-    """Compare what became of every miner in the first round that considered it."""
+    """Compare the reason that each miner got in the first round that considered it."""
     wrong: list[str] = []
     for miner in cast:
         found = next(

@@ -1,4 +1,4 @@
-"""What a running validator tells in its ``events.jsonl``."""
+"""Events of a running validator, read from its ``events.jsonl``."""
 
 from __future__ import annotations
 

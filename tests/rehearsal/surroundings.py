@@ -28,7 +28,7 @@ HOURS_BEFORE, HOURS_AFTER = timedelta(hours=6), timedelta(hours=20)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the validators of a rehearsal meet."""
+    """The servers and miners around the validators of a rehearsal."""
 
     chain: MemorySubstrate
     node: RpcNode

@@ -12,6 +12,7 @@ from typing import Any
 
 from sn37.app.config.toml_tables import Table
 from sn37.app.config.toml_writer import value_text
+from sn37.app.schedule import competition_tables as of_competition
 from sn37.app.schedule import tables as of_schedule
 from sn37.domain.canonical import as_json
 from sn37.domain.reasons import Blame, Reason
@@ -27,14 +28,14 @@ SCHEDULE_TABLES: Mapping[str, type[Table]] = {
     "keys of the file": of_schedule.ScheduleTable,
     "keys of timing": of_schedule.TimingTable,
     "keys of a source": of_schedule.SourceTable,
-    "keys of a competition": of_schedule.CompetitionTable,
-    "keys of epsilon": of_schedule.EpsilonTable,
-    "keys of tokenizer": of_schedule.TokenizerTable,
-    "keys of base_model": of_schedule.BaseModelTable,
-    "keys of constraints": of_schedule.ConstraintsTable,
-    "keys of norms": of_schedule.NormsTable,
-    "keys of a task": of_schedule.TaskTable,
-    "keys of normalization": of_schedule.NormalizationTable,
+    "keys of a competition": of_competition.CompetitionTable,
+    "keys of epsilon": of_competition.EpsilonTable,
+    "keys of tokenizer": of_competition.TokenizerTable,
+    "keys of base_model": of_competition.BaseModelTable,
+    "keys of constraints": of_competition.ConstraintsTable,
+    "keys of norms": of_competition.NormsTable,
+    "keys of a task": of_competition.TaskTable,
+    "keys of normalization": of_competition.NormalizationTable,
     "keys of a stage": of_schedule.StageTable,
 }
 _SIDES = {Blame.MINER: "yours", Blame.OURS: "the validator's", Blame.NOBODY: "nobody's"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+BURN = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"  # any hotkey, with a right checksum
+
 SMALL = """\
 [sources.feed]
 freshness = "live"

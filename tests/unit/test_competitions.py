@@ -26,9 +26,7 @@ from sn37.domain.schedule.model_limits import NormLimits
 from sn37.domain.schedule.normalization import InverseExponential
 from sn37.domain.schedule.schedule import CommitmentFormat, StandingsRule
 from sn37.testing.builders import a_competition, a_schedule, a_stage
-from tests.support.small_schedule import SMALL
-
-BURN = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"
+from tests.support.small_schedule import BURN, SMALL
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from sn37.app.samples import plugins
 from sn37.app.schedule.advice import Difference, differences, warnings
 from sn37.app.schedule.load import read_schedule
 from sn37.ports.errors import ChainUnavailable
+from tests.support.small_schedule import BURN
 
-BURN = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"
 HELP_S = 0.5
 TRIES = 5
 

@@ -60,7 +60,9 @@ async def test_the_base_of_a_schedule_is_pinned_and_not_what_differs_from_it() -
 
 
 def test_a_schedule_that_is_pinned_is_not_refused() -> None:
-    require_pinned(load_schedule("simnet").schedule, "preset simnet")
+    schedule = load_schedule("simnet").schedule
+    assert unpinned(schedule) == ()
+    require_pinned(schedule, "preset simnet")
 
 
 def test_check_refuses_an_open_revision_in_one_line_that_says_what_to_run(

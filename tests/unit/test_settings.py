@@ -193,7 +193,9 @@ def test_real_networks_score_in_bfloat16() -> None:
 
 
 def test_the_simulated_network_needs_no_wallet() -> None:
-    require_wallet(load_settings({"network": "simnet"}))
+    settings = load_settings({"network": "simnet"})
+    assert settings.wallet is None
+    require_wallet(settings)
 
 
 def test_a_missing_wallet_is_told_with_the_command_that_makes_one() -> None:
@@ -214,14 +216,19 @@ def test_a_missing_hotkey_file_is_told_with_its_path(tmp_path: Path) -> None:
 
 
 def test_a_hotkey_that_is_there_is_enough(tmp_path: Path) -> None:
+    settings = load_settings({"wallet": "me", "wallet_path": tmp_path})
     hotkey = tmp_path / "me" / "hotkeys" / "default"
     hotkey.parent.mkdir(parents=True)
+    with pytest.raises(CommandError, match="no hotkey at"):
+        require_wallet(settings)
     hotkey.write_text("{}")
-    require_wallet(load_settings({"wallet": "me", "wallet_path": tmp_path}))
+    assert settings.hotkey_file == hotkey
+    require_wallet(settings)
 
 
 def test_no_number_of_the_rules_is_a_setting() -> None:
-    from sn37.app.schedule.tables import CompetitionTable, ScheduleTable, TimingTable
+    from sn37.app.schedule.competition_tables import CompetitionTable
+    from sn37.app.schedule.tables import ScheduleTable, TimingTable
 
     rules = {
         name

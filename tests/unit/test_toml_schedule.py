@@ -15,8 +15,9 @@ from sn37.app.cli import root
 from sn37.app.cli.run import run
 from sn37.app.config.toml_tables import keys_of
 from sn37.app.config.toml_writer import key_text, value_text
+from sn37.app.schedule.competition_tables import MAX_SUMMARY
 from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule, read_schedule
-from sn37.app.schedule.tables import MAX_SUMMARY, ScheduleTable
+from sn37.app.schedule.tables import ScheduleTable
 from sn37.app.schedule.toml_schedule import toml_of
 from sn37.domain.ids import Block
 from sn37.domain.schedule.mixture import BETWEEN
@@ -169,7 +170,9 @@ def test_a_name_that_a_terminal_would_obey_is_refused_with_its_line(
 def test_a_file_with_an_odd_name_is_written_as_toml(tmp_path: Path) -> None:
     file = tmp_path / "a\x1bb.toml"
     file.write_text(SMALL)
-    tomllib.loads(toml_of(load_schedule(file)))
+    text = toml_of(load_schedule(file))
+    assert text.splitlines()[0].isprintable()
+    assert tomllib.loads(text)["competitions"]["words"]["name"] == "WORDS"
 
 
 def test_the_file_explains_every_key_that_it_has(capsys: pytest.CaptureFixture[str]) -> None:

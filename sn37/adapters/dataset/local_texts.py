@@ -31,9 +31,9 @@ def local_texts(path: Path) -> Iterator[tuple[str, str]]:
     """Yield place and text of each row of a file, or of all files in a folder, in order of name.
 
     Raises:
-        DatasetUnavailable: There is no such file, one is damaged, or one cannot be read.
+        DatasetUnavailable: No file of a known kind was found, or one is damaged or unreadable.
     """
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in NAMES)
+    files = [path] if path.is_file() else sorted(filter(_is_read, path.rglob("*")))
     if not files:
         raise DatasetUnavailable(f"{path}: no file whose name ends in {', '.join(NAMES)}")
     for file in files:
@@ -42,6 +42,10 @@ def local_texts(path: Path) -> Iterator[tuple[str, str]]:
             yield from _rows(file, name)
         except OSError as error:
             raise DatasetUnavailable(f"{file}: {error.strerror or error}") from error
+
+
+def _is_read(path: Path) -> bool:
+    return path.suffix in NAMES and path.is_file()
 
 
 def _rows(file: Path, name: str) -> Iterator[tuple[str, str]]:

@@ -95,7 +95,7 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _delete(folder: Path) -> int:
-    """Delete a folder and return its bytes; none if a transfer has just moved or removed it."""
+    """Delete a folder and return its bytes; 0 if a transfer has just moved or removed it."""
     if not folder.name.startswith(_DOOMED):
         try:
             folder = folder.rename(folder.with_name(f"{_DOOMED}{folder.name}"))

@@ -136,9 +136,9 @@ def build_world(
 
 
 def clock_of(chain_path: Path) -> tuple[datetime, Block]:
-    """Return the time of block 0, and the newest block, of a world's chain.
+    """Return the time of block 0 and the newest block of a world's chain.
 
-    Those of a new world if there is none.
+    If the chain does not exist yet, they are those of a new world.
 
     Raises:
         ValueError: The file is not a chain that can be used.

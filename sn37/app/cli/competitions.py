@@ -41,9 +41,7 @@ def competitions(
     )
     for competition in running:
         typer.echo("")
-        first, *others = competition_lines(competition)
-        summary = loaded.summary_at(block, competition)
-        for line in (first, *(() if summary is None else (f"  {summary}",)), *others):
+        for line in competition_lines(competition, loaded.summary_at(block, competition)):
             typer.echo(line)
     if not running:
         typer.echo("no competition runs")

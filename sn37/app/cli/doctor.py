@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 
 from sn37.app.cli import options
-from sn37.app.errors import CommandError
+from sn37.app.errors import CommandError, UsageError
 from sn37.domain.check_line import Check, Grade
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "bittensor")
@@ -39,9 +39,11 @@ def doctor(
 ) -> int:
     """Check that this machine has what a validator needs.
 
-    With --network also that it has the data sets of that network's schedule, and can score its
-    tasks. Exit code 1 when a validator would refuse to start here.
+    With --network it also checks the data sets and tasks of that network's schedule, or of the
+    file that --schedule names. Exit code 1 when a validator would refuse to start here.
     """
+    if schedule is not None and network is None:
+        raise UsageError(f"--schedule {schedule}: name the network that follows it with --network")
     findings = (*_sandbox(), *map(_package, PACKAGES), _device())
     checks = _schedule(network, schedule) if network is not None else []
     if as_json:

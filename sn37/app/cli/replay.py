@@ -193,11 +193,11 @@ def _signature(signed: SignedReceipt | None) -> Signature:
 
 
 def _schedule(name: str | None, settings: Settings, receipt: Receipt) -> LoadedSchedule:
-    from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule, preset_of
+    from sn37.app.schedule.load import ScheduleError, load_schedule, preset_of
 
     given = name or preset_of(settings.network)
     try:
-        loaded = load_schedule(given if given in PRESETS else Path(given))
+        loaded = load_schedule(given)
     except ScheduleError as error:
         raise (UsageError if name else CommandError)(str(error)) from error
     if loaded.fingerprint != receipt.schedule_fingerprint:

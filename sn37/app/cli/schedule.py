@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from sn37.domain.canonical import as_json as as_json_value
 if TYPE_CHECKING:
     from sn37.app.schedule.load import LoadedSchedule, TemplateProblem
     from sn37.domain.canonical import JsonValue
+    from sn37.domain.check_line import Check
 
 app = typer.Typer(
     name="schedule",
@@ -53,18 +55,18 @@ def check(
 
     render = renderer()
     loaded = _load(file, render)
-    unfit: list[str] = []
+    warned: Sequence[Check] = ()
     if structure_only:
         require_pinned(loaded.schedule, loaded.origin)
     else:
-        unfit += [c.finding for c in asyncio.run(require_checks(loaded, is_simulated=True))]
+        warned = asyncio.run(require_checks(loaded, is_simulated=True))
     if undecided := schedule_view.undecided_lines(loaded.schedule):
         raise CommandError(f"{loaded.origin}: {undecided[0]}")
     unburnt = schedule_view.unburnt_lines(loaded.schedule)
     if unburnt and file not in PRESETS:
         raise CommandError(f"{loaded.origin}: {unburnt[0]}")
     doubts = (
-        *unfit,
+        *(check.finding for check in warned),
         *schedule_view.warnings(
             loaded.schedule, scorable=scored_architectures(), renders_templates=render is not None
         ),
@@ -118,7 +120,7 @@ def pin(
         raise UsageError(f"{file} is a preset: name the file to write with --output")
     _load(file)
     target = output or Path(file)
-    _, text = read_schedule(file if file in PRESETS else Path(file))
+    _, text = read_schedule(file)
     sources = Sources(installed_plugin, deadline_s=PIN_DEADLINE_S)
     changed, found = asyncio.run(pin_text(text, sources.pin, model_commit))
     try:
@@ -225,11 +227,7 @@ def show(
     for block, competitions in stages.items():
         typer.echo(f"\n{'from' if at is None else 'at'} block {block}")
         for competition in competitions:
-            first, *others = competition_lines(competition)
-            typer.echo(f"  {first}")
-            if (summary := loaded.summary_at(block, competition)) is not None:
-                typer.echo(f"    {summary}")
-            for line in others:
+            for line in competition_lines(competition, loaded.summary_at(block, competition)):
                 typer.echo(f"  {line}")
         if not competitions:
             typer.echo("  no competition runs")
@@ -294,17 +292,11 @@ def diff(old: File, new: File, as_json: options.AsJson = False) -> None:
         typer.echo(f"no difference; fingerprint {before.fingerprint}")
 
 
-def _load(
-    source: str,
-    template_problem: TemplateProblem | None = None,
-) -> LoadedSchedule:
-    from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule
+def _load(source: str, template_problem: TemplateProblem | None = None) -> LoadedSchedule:
+    from sn37.app.schedule.load import ScheduleError, load_schedule
 
     try:
-        return load_schedule(
-            source if source in PRESETS else Path(source),
-            template_problem=template_problem,
-        )
+        return load_schedule(source, template_problem=template_problem)
     except ScheduleError as error:
         raise CommandError(str(error)) from error
 

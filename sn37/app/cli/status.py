@@ -11,7 +11,6 @@ import typer
 
 from sn37.app.cli import options
 from sn37.app.mining.base_sources import hotkey_of
-from sn37.domain.round.state import right_answers
 
 if TYPE_CHECKING:
     from sn37.app.mining.status import Attendance, MinerStatus
@@ -108,6 +107,8 @@ def _record(found: MinerStatus) -> Iterator[str]:
 
 
 def _row(attendance: Attendance) -> str:
+    from sn37.domain.round.state import right_answers  # slow to import
+
     entry = attendance.entry
     score = "-" if entry.score is None else f"{entry.score:.4f}"
     reason = entry.reason.value if entry.reason else ""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from sn37.app.config import setting_types
 from sn37.app.config import toml_reader as toml_files
@@ -15,7 +14,7 @@ from sn37.app.errors import CommandError, UsageError
 from sn37.app.samples.pool_requests import pool_request
 from sn37.app.samples.sources import ChainAndSources, Sources
 from sn37.app.samples.window_times import window_times
-from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule, preset_of
+from sn37.app.schedule.load import ScheduleError, load_schedule, preset_of
 from sn37.app.schedule.tables import parameter
 from sn37.domain.data.samples import EmptyWindow, PoolRequest, TimeWindow
 from sn37.domain.data.sampling import round_window, seed_of
@@ -192,6 +191,6 @@ def _parameter(text: str) -> tuple[str, ParameterValue]:
 def _schedule(asked: Asked, settings: Settings) -> Schedule:
     name = asked.schedule or preset_of(settings.network)
     try:
-        return load_schedule(name if name in PRESETS else Path(name)).schedule
+        return load_schedule(name).schedule
     except ScheduleError as error:
         raise CommandError(str(error)) from error

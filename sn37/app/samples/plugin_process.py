@@ -26,7 +26,7 @@ from sn37.app.samples.plugin_messages import (
     encode_line,
     in_parts,
 )
-from sn37.app.samples.plugin_reads import OpeningFailed, collect, draw, open_source
+from sn37.app.samples.plugin_reads import OpeningFailed, collect, description_of, draw, open_source
 from sn37.app.samples.plugins import dataset_plugin
 from sn37.app.supervision.memory_tuning import look_less_often
 from sn37.domain.data.samples import PoolRequest
@@ -35,8 +35,6 @@ from sn37.domain.printable import one_line
 from sn37.domain.schedule.competition import Source
 from sn37.ports.dataset import (
     DatasetPlugin,
-    Described,
-    Description,
     LiveDataset,
     Pinnable,
     StaticDataset,
@@ -89,7 +87,7 @@ async def _rows(order: Order, send: Send) -> Line:
     except LookupError as error:
         return Failure(kind=Kind.NOT_FOUND, message=str(error.args[0]))
     if order.source is None:
-        return Complete(freshness=plugin.freshness, description=_description(plugin))
+        return Complete(freshness=plugin.freshness, description=description_of(plugin))
     if order.is_pin:
         return await _pinned(plugin, order.source)
     try:
@@ -111,14 +109,10 @@ async def _rows(order: Order, send: Send) -> Line:
             send(sample)
     return Complete(
         freshness=plugin.freshness,
-        description=_description(plugin),
+        description=description_of(plugin),
         opened=type(dataset).__name__,
         left_random_alone=random.getstate() == before,
     )
-
-
-def _description(plugin: DatasetPlugin) -> Description | None:
-    return plugin.describe() if isinstance(plugin, Described) else None
 
 
 async def _pinned(plugin: DatasetPlugin, source: Source) -> Line:

@@ -8,7 +8,14 @@ from sn37.domain.data.samples import PoolRequest, Sample
 from sn37.domain.data.vetting import Collected, outliers, vet, vet_draw
 from sn37.domain.ids import Seed
 from sn37.domain.schedule.competition import Freshness, Source
-from sn37.ports.dataset import DatasetPlugin, LiveDataset, Quarantine, StaticDataset
+from sn37.ports.dataset import (
+    DatasetPlugin,
+    Described,
+    Description,
+    LiveDataset,
+    Quarantine,
+    StaticDataset,
+)
 
 
 class OpeningFailed(ValueError):
@@ -40,6 +47,11 @@ def open_source(plugin: DatasetPlugin, source: Source) -> LiveDataset | StaticDa
     """Return the source, of the kind that the schedule gives; see ``open_live``."""
     is_live = source.freshness is Freshness.LIVE
     return open_live(plugin, source) if is_live else open_static(plugin, source)
+
+
+def description_of(plugin: DatasetPlugin) -> Description | None:
+    """Return what a plug-in says of itself; ``None`` if it says nothing."""
+    return plugin.describe() if isinstance(plugin, Described) else None
 
 
 async def collect(dataset: LiveDataset, source: Source, request: PoolRequest) -> Collected:

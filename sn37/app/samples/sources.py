@@ -7,13 +7,20 @@ from collections.abc import Callable
 from sn37.app.samples.installed import InstalledPlugin
 from sn37.app.samples.plugin_calls import PluginCalls
 from sn37.app.samples.plugin_messages import Order
-from sn37.app.samples.plugin_reads import collect, draw, open_live, open_source, open_static
+from sn37.app.samples.plugin_reads import (
+    collect,
+    description_of,
+    draw,
+    open_live,
+    open_source,
+    open_static,
+)
 from sn37.domain.data.samples import PoolRequest, Sample
 from sn37.domain.data.vetting import Collected
 from sn37.domain.ids import Seed
 from sn37.domain.schedule.competition import Freshness, Source
 from sn37.ports.chain import Chain
-from sn37.ports.dataset import DatasetPlugin, Described, Description, Pin, Pinnable
+from sn37.ports.dataset import DatasetPlugin, Description, Pin, Pinnable
 from sn37.ports.errors import DatasetExhausted
 
 # The plug-in of a name, an object of this program or an installed one; raises ``LookupError``.
@@ -77,7 +84,7 @@ class Sources:
         if isinstance(plugin, InstalledPlugin):
             complete = (await plugin.ask(Order(name=name), self._calls)).complete
             return complete.freshness, complete.description
-        return plugin.freshness, plugin.describe() if isinstance(plugin, Described) else None
+        return plugin.freshness, description_of(plugin)
 
     async def pin(self, source: Source) -> Pin | None:
         """Return what is there today, for a schedule; ``None`` if the plug-in cannot pin.
@@ -106,7 +113,7 @@ class Sources:
             opened = await plugin.ask(Order(name=source.name, source=source), self._calls)
             return opened.complete.description
         open_source(plugin, source)
-        return plugin.describe() if isinstance(plugin, Described) else None
+        return description_of(plugin)
 
     async def freshness(self, name: str) -> Freshness:
         """Return the kind of a source.
@@ -115,7 +122,5 @@ class Sources:
             LookupError: No plug-in has that name, or it cannot be imported.
             DatasetUnavailable: The plug-in did not answer.
         """
-        plugin = self._find(name)
-        if isinstance(plugin, InstalledPlugin):
-            return (await plugin.ask(Order(name=name), self._calls)).complete.freshness
-        return plugin.freshness
+        freshness, _ = await self.describe(name)
+        return freshness

@@ -43,9 +43,8 @@ def differences(old: Schedule, new: Schedule) -> tuple[Difference, ...]:
     """Return the differences; stages are matched by block, competitions by id, tasks by name."""
     before, after = dict(_leaves(old)), dict(_leaves(new))
     found: list[Difference] = []
-    gone: tuple[
-        str, ...
-    ] = ()  # whole stages, competitions and tasks of one side; their values are not listed
+    # Whole stages, competitions and tasks of one side; their values are not listed.
+    gone: tuple[str, ...] = ()
     for where in dict.fromkeys((*before, *after)):
         was, is_ = before.get(where), after.get(where)
         if was == is_ or where.startswith(gone):
@@ -91,12 +90,14 @@ def _blocks(blocks: Sequence[int]) -> str:
     return f"{plural} {', '.join(map(str, blocks))}"
 
 
-def competition_lines(competition: Competition) -> Iterator[str]:
-    """Describe a competition: limits of models, tasks, and the margin to win."""
+def competition_lines(competition: Competition, summary: str | None = None) -> Iterator[str]:
+    """Describe a competition: what it is for, limits of models, tasks, and the margin to win."""
     limits = competition.constraints
     tokenizer = competition.tokenizer
     unit = f"nats per token of {tokenizer.repo}" if tokenizer else "bits per byte"
     yield f"{competition.id} {competition.name}: share {competition.reward_share:g}, {unit}"
+    if summary is not None:
+        yield f"  {summary}"
     yield (
         f"  {limits.min_parameters:,} to {limits.max_parameters:,} parameters, "
         f"{limits.max_bytes / 2**30:.3g} GiB, {limits.max_tokens:,} tokens, "

@@ -20,8 +20,9 @@ from pydantic import ValidationError
 from sn37.app.config import toml_lines
 from sn37.app.config import toml_reader as toml_files
 from sn37.app.config.toml_tables import explain, keys_of
+from sn37.app.schedule.competition_tables import CompetitionTable
 from sn37.app.schedule.overlay import Overlaid, WrongBase, with_base
-from sn37.app.schedule.tables import CompetitionTable, ScheduleTable
+from sn37.app.schedule.tables import ScheduleTable
 from sn37.domain.canonical import as_json, canonical_digest
 from sn37.domain.ids import Block, CompetitionId, Digest
 from sn37.domain.printable import printable

@@ -59,7 +59,7 @@ class NewSource:
         return replace(self, parameters={"revision": BRANCH, **self.parameters}) if needs else self
 
     def missing(self) -> Sequence[ParameterDescription]:
-        """Return the parameters that the author must give, and did not."""
+        """Return the required parameters that the author has not given."""
         later = WRITTEN if self.is_open else frozenset[str]()
         there = self.parameters.keys() | later
         return [p for p in self._described if p.is_required and p.name not in there]
@@ -87,7 +87,7 @@ def method_named(name: str) -> Method:
     """Return a method of the command line.
 
     Raises:
-        UsageError: There is no such method; lists those that there are.
+        UsageError: The method does not exist; lists those that do.
     """
     if name in set(Method):
         return Method(name)

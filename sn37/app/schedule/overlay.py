@@ -96,22 +96,19 @@ def _over_tasks(
     places: Mapping[toml_lines.Path, Place],
 ) -> list[object]:
     """Return the tasks of a competition, changed by name."""
-    tasks = [dict(task) if isinstance(task, dict) else task for task in base]
-    names = [task.get("name") if isinstance(task, dict) else None for task in tasks]
+    tasks = list(base)
+    named = {
+        str(task["name"]): (n, task)
+        for n, task in enumerate(base)
+        if isinstance(task, dict) and "name" in task
+    }
     for name, change in changes.items():
-        if name not in names or not isinstance(change, dict):
-            listed = ", ".join(map(str, names))
+        if name not in named or not isinstance(change, dict):
+            listed = ", ".join(named)
             raise WrongBase(f"the base has no task {name}; it has: {listed}", (*path, name))
-        index = names.index(name)
-        known[(*path, index)] = places.get((*path, name), ("", 1))
-        known |= {
-            (*path, index, key): place
-            for key in change
-            if (place := places.get((*path, name, key))) is not None
-        }
-        tasks[index] = {**dict(_table(tasks[index])), **change}
+        index, task = named[name]
+        for keys in ((), *((key,) for key in change)):
+            if (place := places.get((*path, name, *keys))) is not None:
+                known[(*path, index, *keys)] = place
+        tasks[index] = {**task, **change}
     return tasks
-
-
-def _table(task: object) -> Mapping[str, object]:
-    return task if isinstance(task, dict) else {}

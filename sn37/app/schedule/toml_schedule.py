@@ -12,25 +12,23 @@ from dataclasses import dataclass, replace
 
 from sn37.app.config.toml_tables import Table
 from sn37.app.config.toml_writer import key_text, value_text
-from sn37.app.schedule.load import LoadedSchedule
-from sn37.app.schedule.tables import (
+from sn37.app.schedule.competition_tables import (
     BaseModelTable,
     CompetitionTable,
     ConstraintsTable,
     EpsilonTable,
     NormalizationTable,
     NormsTable,
-    ScheduleTable,
-    SourceTable,
-    StageTable,
     TaskTable,
-    TimingTable,
     TokenizerTable,
 )
+from sn37.app.schedule.load import LoadedSchedule
+from sn37.app.schedule.readiness import sources_of
+from sn37.app.schedule.tables import ScheduleTable, SourceTable, StageTable, TimingTable
 from sn37.domain.ids import Block
 from sn37.domain.printable import printable
-from sn37.domain.schedule.competition import Competition, Source, Task
-from sn37.domain.schedule.epsilon import Epsilon, LinearEpsilon
+from sn37.domain.schedule.competition import Competition, Task
+from sn37.domain.schedule.epsilon import LinearEpsilon
 from sn37.domain.schedule.mixture import by_whole, have_one_level, mixed, wholes
 from sn37.domain.schedule.normalization import InverseExponential, Normalization
 from sn37.domain.schedule.schedule import Schedule
@@ -70,7 +68,7 @@ class _Writer:
         yield ""
         yield from self._keys(ScheduleTable, _outermost(schedule))
         yield from self._table("[timing]", TimingTable, _fields(schedule.timing, TimingTable))
-        for source in _sources(schedule):
+        for source in sources_of(schedule):
             values = _fields(source, SourceTable) | {"freshness": source.freshness.value}
             values["parameters"] = source.parameters or None
             yield from self._table(f"[sources.{key_text(source.name)}]", SourceTable, values)
@@ -99,9 +97,8 @@ class _Writer:
         skipped |= {"epsilon"} if is_table else set()
         yield from self._table(f"[{path}]", CompetitionTable, values, skipped=skipped)
         if is_table:
-            yield from self._table(
-                f"[{path}.epsilon]", EpsilonTable, _epsilon(rules.epsilon), skipped={"kind"}
-            )
+            margin = _fields(rules.epsilon, EpsilonTable)
+            yield from self._table(f"[{path}.epsilon]", EpsilonTable, margin, skipped={"kind"})
         for key, table, value in (
             ("tokenizer", TokenizerTable, rules.tokenizer),
             ("base_model", BaseModelTable, rules.base_model),
@@ -159,10 +156,6 @@ def _fields(value: object, table: type[Table]) -> dict[str, object]:
     return {key: getattr(value, key) for key in table.model_fields if hasattr(value, key)}
 
 
-def _epsilon(epsilon: Epsilon) -> Values:
-    return _fields(epsilon, EpsilonTable)
-
-
 def _task(parts: Sequence[Task]) -> Values:
     """Return the values of a task, or of a mixture with the counts of its parts as weights."""
     whole = wholes(parts)[0]
@@ -205,12 +198,6 @@ def _normalization(found: Normalization) -> Values | None:
     if isinstance(found, InverseExponential):
         return _fields(found, NormalizationTable)
     return None
-
-
-def _sources(schedule: Schedule) -> Sequence[Source]:
-    """Return the sources by name, of which a file has one each."""
-    tasks = [t for stage in schedule.stages for c in stage.competitions for t in c.tasks]
-    return list({task.source.name: task.source for task in tasks}.values())
 
 
 def _named(loaded: LoadedSchedule) -> Sequence[_Named]:

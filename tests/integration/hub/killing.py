@@ -57,8 +57,8 @@ def complete_files(cache: Path, model: Path) -> set[str]:
     return {p.name for p in cache.glob("partial/*/*/*") if p.stat().st_size == sizes[p.name]}
 
 
-async def kill_downloads(hub: Hub, root: Path, kills: int) -> None:
-    """Fetch a model again and again, until so many transfers have been killed.
+async def kill_downloads(hub: Hub, root: Path, kills: int) -> int:
+    """Fetch a model again and again, until so many transfers have been killed; count the kills.
 
     After each kill what the cache shows is whole or nothing, no file that had arrived in full
     is asked for again, and in the end the model is there.
@@ -88,10 +88,11 @@ async def kill_downloads(hub: Hub, root: Path, kills: int) -> None:
         assert content(artifact.path) == whole
         assert not list((cache / "partial").iterdir())
         assert number <= kills, "the kills come too late"
+    return killed
 
 
-async def kill_uploads(hub: Hub, root: Path, kills: int) -> None:
-    """Publish models one after the other, until so many uploads have been killed.
+async def kill_uploads(hub: Hub, root: Path, kills: int) -> int:
+    """Publish models one after the other, until so many uploads were killed; count the kills.
 
     In the end the hub holds what the folders hold, and got each large file once.
     """
@@ -116,6 +117,7 @@ async def kill_uploads(hub: Hub, root: Path, kills: int) -> None:
     # A file that a kill cut off is refused by the hub, and sent again.
     sent = [s.path for s in hub.served if s.method == "PUT" and s.status == 200]
     assert len(sent) == len(set(sent))
+    return killed
 
 
 def _connection(hub: Hub, *, token: str = "hf_validator") -> Connection:

@@ -45,13 +45,13 @@ def left_over(cache: Path) -> list[Path]:
 async def test_a_transfer_killed_at_random_moments_ends_whole_and_repeats_nothing(
     hub: Hub, tmp_path: Path
 ) -> None:
-    await kill_downloads(hub, tmp_path, KILLS)
+    assert await kill_downloads(hub, tmp_path, KILLS) == KILLS
 
 
 async def test_an_upload_killed_at_random_moments_ends_whole_and_sends_nothing_twice(
     hub: Hub, tmp_path: Path
 ) -> None:
-    await kill_uploads(hub, tmp_path, KILLS)
+    assert await kill_uploads(hub, tmp_path, KILLS) == KILLS
 
 
 @pytest.mark.parametrize("event", [5, 20])

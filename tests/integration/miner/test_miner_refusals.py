@@ -169,3 +169,23 @@ def test_a_champion_s_own_commitment_is_not_replaced_by_accident(
     assert world.visibility("alice/again") is None
     assert world.publish(own, "--replace-champion", repo="alice/again").code == 0
     assert len(world.commitments()) == 2
+
+
+ENDED = "warning: competition 2 ends at block 5082611 of preset finney; its newest stage has 3, 4\n"
+
+
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        (["--competition", "2", "--network", "finney"], ENDED),
+        (["--competition", "2", "--network", "finney", "--at", "4434611"], ""),
+        (["--competition", "3", "--network", "finney"], ""),
+        (["--competition", "1", "--network", "simnet"], ""),
+    ],
+)
+def test_a_check_warns_of_a_competition_that_ends_unless_its_block_is_given(
+    of: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model.bin").touch()
+    assert miner.main(["check", str(tmp_path), *of]) == 1
+    assert capsys.readouterr().err == said

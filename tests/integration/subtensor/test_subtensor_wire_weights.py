@@ -80,6 +80,8 @@ async def test_a_commitment_is_sent_and_read_back() -> None:
         )
         at = await sender.commit(text)
     assert at.number == world.substrate.ledger.head
+    kept = world.substrate.ledger.read(("Commitments", "CommitmentOf"), (SUBNET, ALICE.hotkey))
+    assert text.encode().hex() in str(kept)
 
 
 async def test_a_signature_by_another_key_is_not_taken_into_the_pool() -> None:

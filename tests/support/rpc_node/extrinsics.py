@@ -77,7 +77,7 @@ class Extrinsics:
         return block
 
     def body(self, number: int) -> list[str]:
-        """The extrinsics of a block in hex; nobody can decode those that came another way."""
+        """The extrinsics of a block in hex; one byte stands for one not sent by ``submit``."""
         held = self._included.get(number, {})
         stamp = self._codec.compose_call(
             "Timestamp", "set", {"now": self._chain.ledger.time_ms(number)}

@@ -72,7 +72,7 @@ class NodeState:
         """The result of one request.
 
         Raises:
-            RpcError: There is none.
+            RpcError: The node does not know the method, or refuses the request.
         """
         if method not in self._methods:
             raise RpcError(f"Method not found: {method}", -32601)

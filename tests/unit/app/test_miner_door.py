@@ -66,9 +66,6 @@ def test_a_miner_is_warned_of_a_competition_that_ends(
     file.write_text(f"{shown.out}".replace('base = "base"', f'base = "{tmp_path}/nothing"'))
     assert miner.main(["train", str(file), "--network", network]) != 0
     assert capsys.readouterr().err.startswith(said or "error: ")
-    check = ["check", str(tmp_path), "--competition", competition, "--network", network]
-    assert miner.main(check) == 1
-    assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize(("competition", "said"), [("2", ENDED), ("3", "")])
@@ -94,14 +91,6 @@ def test_a_base_for_a_competition_that_ends_comes_with_a_warning(
     assert capsys.readouterr().err == said
     assert miner.main([*args, str(tmp_path)]) == 0
     assert capsys.readouterr().err == said
-
-
-def test_the_rules_of_a_past_block_are_asked_for_knowingly(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "model.bin").touch()
-    assert miner.main(["check", str(tmp_path), "--competition", "2", "--at", "4434611"]) == 1
-    assert capsys.readouterr().err == ""
 
 
 def test_a_text_that_is_no_address_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -192,7 +192,10 @@ async def test_a_single_fault_is_a_single_line() -> None:
 
 
 def test_nothing_is_wrong_if_no_check_failed() -> None:
-    require_ready([Check(name="a", grade=Grade.WARNING, detail="b", remedy="c")], "rules.toml")
+    warning = Check(name="a", grade=Grade.WARNING, detail="b", remedy="c")
+    require_ready([warning], "rules.toml")
+    with pytest.raises(CommandError, match=r"^rules\.toml: a: b"):
+        require_ready([warning, replace(warning, grade=Grade.FAILED)], "rules.toml")
 
 
 async def test_each_task_is_named_with_the_method_that_scores_it() -> None:
@@ -248,6 +251,13 @@ def test_the_doctor_has_the_schedule_in_its_json(capsys: pytest.CaptureFixture[s
     gone = found["data set sn18"]
     assert (gone["present"], gone["needed"]) == (False, True)
     assert gone["fix"] == "install the package that offers it; see docs/datasets.md"
+
+
+def test_the_doctor_asks_for_the_network_of_a_schedule(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(root.app, ["doctor", "--schedule", "mine.toml"], prog_name="sn37") == 2
+    assert "--schedule mine.toml: name the network" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("few_data_sets")

@@ -101,7 +101,12 @@ class TestDevice:
             installed.require_device(settings)
 
     @pytest.mark.parametrize("device", ["cpu", "auto"])
-    def test_nobody_else_needs_it(self, device: Literal["cpu", "auto"]) -> None:
+    def test_nobody_else_needs_it(
+        self, device: Literal["cpu", "auto"], tmp_path: Path, mocker: MockerFixture
+    ) -> None:
+        mocker.patch.object(installed, "DRIVERS", [tmp_path / "none"])
+        with pytest.raises(CommandError, match="--device cuda"):
+            installed.require_device(Settings(network="finney", device="cuda"))
         installed.require_device(Settings(network="finney", device=device))
 
 

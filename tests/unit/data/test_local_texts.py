@@ -32,10 +32,13 @@ def test_a_folder_is_read_file_by_file_and_others_are_left_out(tmp_path: Path) -
     (tmp_path / "b" / "x.txt").write_text("one\ntwo\n\n\nthree")
     (tmp_path / "a.jsonl").write_text('"zero"\n')
     (tmp_path / "model.safetensors").write_bytes(b"\xff" * 9)
+    (tmp_path / "parts.txt").mkdir()
+    (tmp_path / "parts.txt" / "part-0.md").write_text("four")
     assert list(local_texts(tmp_path)) == [
         ("a.jsonl, line 1", "zero"),
         ("b/x.txt, line 1", "one\ntwo\n"),
         ("b/x.txt, line 5", "three"),
+        ("parts.txt/part-0.md, line 1", "four"),
     ]
 
 
