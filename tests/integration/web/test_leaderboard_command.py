@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,13 +21,16 @@ import pytest
 from bittensor.sp_core import Keypair
 
 from sn37.adapters.signatures import is_signed_by
+from sn37.adapters.simnet.chain.schema import GENESIS_TIME, create_file
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.app.cli import root
 from sn37.app.cli.run import run
+from sn37.app.config.settings import load_settings
 from sn37.app.receipts.files import read_signed
 from sn37.app.receipts.signing import is_signed
 from sn37.app.web.static_site import NotOurFolderError, write_site
+from sn37.app.wiring.leaderboard import open_leaderboard
 from sn37.domain.ids import Hotkey
 from sn37.testing.builders import a_commitment, a_submission
 from tests.support.boards import Recorded, crowned, write_long
@@ -141,6 +145,29 @@ def test_a_newer_record_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert code == 1
     assert "upgrade sn37" in err
     assert err.count("\n") == 1
+
+
+def test_times_of_a_simulated_network_are_those_of_its_chain(record: Recorded) -> None:
+    settings = load_settings({"network": "simnet", "state_dir": record.path.parent})
+    board = open_leaderboard(settings)
+
+    def time_of_block_0() -> datetime:
+        newest = board.overview().newest
+        assert newest is not None
+        assert newest.at is not None
+        return newest.at - timedelta(seconds=12 * newest.block)
+
+    assert time_of_block_0() == GENESIS_TIME  # a validator with --leaderboard has no chain yet
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    create_file(settings.simnet_chain_file, seed=0, genesis_time=start, head=0)
+    assert time_of_block_0() == start
+    settings.simnet_chain_file.unlink()
+
+
+def test_the_pages_of_simnet_need_neither_the_sdk_nor_what_scores_models() -> None:
+    hide = "import sys; sys.modules |= dict.fromkeys(('bittensor', 'torch', 'blake3'))"
+    use = "from sn37.app.wiring.leaderboard import open_leaderboard"
+    subprocess.run([sys.executable, "-c", f"{hide}; {use}"], check=True)
 
 
 # --- the site as files --------------------------------------------------------------------------
