@@ -34,6 +34,7 @@ class Answers:
         self._stamp = stamp
         self._cache = PageCache()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pages")
+        self._making = asyncio.Lock()
 
     async def get(
         self,
@@ -45,13 +46,17 @@ class Answers:
         file_name: str | None = None,
     ) -> Response:
         """Return the answer for a key, made of the present state of the record."""
-        stamp = self._stamp()
-        found = self._cache.get(key, stamp)
+        found = self._cache.get(key, self._stamp())
         if found is None:
-            found = await asyncio.get_running_loop().run_in_executor(
-                self._thread, partial(_made, make, media_type, file_name)
-            )
-            self._cache.put(key, stamp, found)
+            async with self._making:
+                # After a change all open pages ask at once; the first request makes the answer.
+                stamp = self._stamp()
+                found = self._cache.get(key, stamp)
+                if found is None:
+                    found = await asyncio.get_running_loop().run_in_executor(
+                        self._thread, partial(_made, make, media_type, file_name)
+                    )
+                    self._cache.put(key, stamp, found)
         return response(request, found)
 
 
