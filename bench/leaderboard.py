@@ -56,19 +56,9 @@ def served(state_dir: Path) -> Iterator[tuple[int, int, float]]:
     began_s = time.perf_counter()
     command = ["leaderboard", "--network", "simnet", "--state-dir", str(state_dir)]
     command += ["--listen", "127.0.0.1:0", "--rate", "1000000"]
-    cores = os.sched_getaffinity(0)
-    core = {max(cores)}
+    core = {max(os.sched_getaffinity(0))}
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "sn37.app.main",
-            *command,
-            "--listen",
-            "127.0.0.1:0",
-            "--rate",
-            "1000000",
-        ],
+        [sys.executable, "-m", "sn37.app.main", *command],
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, core),
