@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import sn37
 from sn37.app.leaderboard.leaderboard import Leaderboard
+from sn37.app.leaderboard.page_reader import explained
 from sn37.app.leaderboard.submission_page import SUBMISSIONS_A_PAGE
 from sn37.app.leaderboard.views import Moment
 from sn37.app.web import drawing
@@ -114,7 +115,7 @@ class Site:
         return self._render("validator.html", place, view=self._leaderboard.validator())
 
     def about(self, place: Place) -> str:
-        reasons = [(r.value, *r.meaning.partition("; ")[::2], r.blame.value) for r in MEANINGS]
+        reasons = [(*explained(reason), reason.blame.value) for reason in MEANINGS]
         return self._render(
             "about.html",
             place,
