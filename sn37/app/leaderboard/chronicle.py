@@ -122,7 +122,7 @@ class Chronicle:
         return self._by_row[row]
 
     def attended(self, entry: EntryKey) -> Attendance:
-        """Return the rounds that an entry was in; none for an unknown entry."""
+        """Return the rounds that an entry was in; an unknown entry was in none."""
         return self._attended.get(entry) or Attendance()
 
     def lists(self, hotkey: Hotkey) -> bool:

@@ -228,7 +228,7 @@ class EvidencePoint:
     num_samples: int
     gain: float | None
     error: float | None
-    evidence: float | None  # natural logarithm of the e-value; ``None``: none at all
+    evidence: float | None  # natural logarithm of the e-value; ``None`` if it is 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Answers to requests: made in a thread of their own, kept while they hold, sent as asked for."""
+"""Answers to requests: made in one thread, and kept until the record changes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Answers:
 
 
 def response(request: Request, found: Answer) -> Response:
-    """Return an answer as the client takes it: compressed, or that nothing has changed."""
+    """Return an answer: compressed if the client accepts that, empty if it has the same."""
     headers = {"etag": found.etag, "cache-control": "no-cache", "vary": "accept-encoding"}
     known = request.headers.get("if-none-match", "")
     if found.etag in known or known == "*":

@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn on the server. Each has a title for every mark; its table is the page's.
+"""Charts as SVG, drawn on the server. Every mark has a title; the page has a table beside them.
 
 Colours are classes of the style sheet, so that charts follow light, dark and print.
 """
@@ -19,7 +19,7 @@ _SMALLEST = 1e-100  # what is smaller counts as 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A point of a line: its height, the label under it, and the text that pointing shows."""
+    """A point of a line: its height, the label under it, and the text that hovering shows."""
 
     value: float
     label: str
@@ -105,7 +105,7 @@ def line_chart(
 
 
 def column_chart(columns: Sequence[Column], *, caption: str) -> Markup:
-    """Return columns of shares, the whole height is 100 %."""
+    """Return columns of shares; the whole height is 100 %."""
     if not columns:
         return Markup("")
     step = (WIDTH - LEFT - RIGHT) / max(len(columns), 8)

@@ -58,7 +58,7 @@ class PageCache:
         return found[2]
 
     def put(self, key: tuple[object, ...], stamp: str, made: Answer) -> None:
-        """Keep an answer, in the place of an older one; the longest unused ones make room."""
+        """Keep an answer in the place of an older one; drop the least recently used if full."""
         self._drop(key)
         if made.size_bytes > MAX_BYTES // 8:
             return
