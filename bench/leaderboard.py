@@ -170,7 +170,7 @@ def measure(state_dir: Path, seconds: float) -> Mapping[str, float]:
     path = state_dir / "state.sqlite"
     figures |= writer("alone", write_times(path, 10_000_080))
     with served(state_dir) as (port, pid, start_s):
-        figures["start_s"] = start_s
+        figures["start_s"], figures["start_core_s"] = start_s, cpu_s(pid)
         client = Client(port)
         lists = [client.get(f"/api/v1/submissions?page={n}")[1] for n in (1, 2, 3)]
         shown = [path for body in lists for path in submissions_in(body)]

@@ -47,7 +47,7 @@ class Written:
 
 
 def write_site(leaderboard: Leaderboard, folder: Path, signer: Signer | None) -> Written:
-    """Write every page and document, and replace the folder by them in one step.
+    """Write every page and document, then put them in the place of the folder.
 
     Pages of rounds and submissions are written for the newest ones only. ``digests.json`` has the
     sha256 of every file; with a signer it is signed like a receipt.
