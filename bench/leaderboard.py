@@ -56,19 +56,9 @@ def served(state_dir: Path) -> Iterator[tuple[int, int, float]]:
     began_s = time.perf_counter()
     command = ["leaderboard", "--network", "simnet", "--state-dir", str(state_dir)]
     command += ["--listen", "127.0.0.1:0", "--rate", "1000000"]
-    cores = os.sched_getaffinity(0)
-    core = {max(cores)}
+    core = {max(os.sched_getaffinity(0))}
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "sn37.app.main",
-            *command,
-            "--listen",
-            "127.0.0.1:0",
-            "--rate",
-            "1000000",
-        ],
+        [sys.executable, "-m", "sn37.app.main", *command],
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, core),
@@ -180,7 +170,7 @@ def measure(state_dir: Path, seconds: float) -> Mapping[str, float]:
     path = state_dir / "state.sqlite"
     figures |= writer("alone", write_times(path, 10_000_080))
     with served(state_dir) as (port, pid, start_s):
-        figures["start_s"] = start_s
+        figures["start_s"], figures["start_core_s"] = start_s, cpu_s(pid)
         client = Client(port)
         lists = [client.get(f"/api/v1/submissions?page={n}")[1] for n in (1, 2, 3)]
         shown = [path for body in lists for path in submissions_in(body)]

@@ -5,7 +5,7 @@ A page is one snapshot: it sees one state of the record, and it never delays the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -111,8 +111,8 @@ class RecordSnapshot(Protocol):
         """Return the facts of the newest statement; ``None`` before the first one."""
         ...
 
-    def submissions(self, keys: Collection[EntryKey]) -> Mapping[EntryKey, Submission]:
-        """Return those of the given submissions that are recorded."""
+    def submission(self, key: EntryKey) -> Submission | None:
+        """Return one submission, if it is recorded."""
         ...
 
     def submissions_of(self, hotkey: Hotkey, *, limit: int) -> Sequence[Submission]:

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import subprocess
-import sys
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from sn37.app.schedule.load import load_schedule
-from tests.support.boards import Recorded, write_long
+from tests.support.boards import Recorded, served, write_long
 
 _T = TypeVar("_T")
 
@@ -41,26 +38,9 @@ def apart(work: Coroutine[Any, Any, _T]) -> _T:
         return pool.submit(asyncio.run, work).result()
 
 
-@contextmanager
-def served(state_dir: Path) -> Iterator[str]:
-    """Run ``sn37 leaderboard``; yield its address without the slash at the end."""
-    command = ["leaderboard", "--network", "simnet", "--state-dir", str(state_dir)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sn37.app.main", *command, "--listen", "127.0.0.1:0"],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stderr is not None
-        yield process.stderr.readline().strip().rstrip("/")
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
-
-
 @pytest.fixture(scope="session")
 def address(record: Recorded) -> Iterator[str]:
-    with served(record.path.parent) as found:
+    with served(record.path.parent) as (found, _):
         yield found
 
 

@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, expect
 
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.testing.builders import a_commitment, a_round_key, a_round_result, a_submission
-from tests.browser.conftest import Watched, apart, served
-from tests.support.boards import EACH, HOSTILE, Recorded, crowned, sync, write_hostile
+from tests.browser.conftest import Watched, apart
+from tests.support.boards import EACH, HOSTILE, Recorded, crowned, served, sync, write_hostile
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 READ_MS = 30_000
@@ -158,7 +158,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, lis
         key = apart(write_hostile(store, text, hotkey=name, key=round_))
         paths.append(f"/submissions/{quote(key.hotkey)}/{key.block}")
     apart(store.close())
-    with served(folder) as address:
+    with served(folder) as (address, _):
         yield address, paths
 
 
@@ -185,7 +185,7 @@ def test_an_open_page_shows_a_new_champion_without_a_reload(tmp_path: Path, open
     store = SqliteStateStore(tmp_path / "state.sqlite")
     alice = a_commitment("alice", 100)
     apart(store.save_submissions([a_submission(alice)]))
-    with served(tmp_path) as address:
+    with served(tmp_path) as (address, _):
         seen = open_page(address)
         expect(seen.page.locator("#live")).to_have_text("Live.", timeout=READ_MS)
         seen.page.evaluate("window.stayed = true")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,6 +67,23 @@ class Recorded:
         )
         found.read_history()
         return found
+
+
+@contextmanager
+def served(state_dir: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run ``sn37 leaderboard`` on a record of simnet; yield its address and its process."""
+    command = ["leaderboard", "--network", "simnet", "--state-dir", str(state_dir)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sn37.app.main", *command, "--listen", "127.0.0.1:0"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        yield process.stderr.readline().strip().rstrip("/"), process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def two_competitions() -> Schedule:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,7 +19,7 @@ from sn37.adapters.simnet.chain.chain import Pace, SimnetChain
 from sn37.adapters.simnet.chain.genesis import ChainBuilder
 from sn37.adapters.simnet.chain.keys import SimnetSigner, keypair
 from sn37.adapters.simnet.chain.ledger import Ledger
-from sn37.adapters.simnet.chain.schema import require_chain
+from sn37.adapters.simnet.chain.schema import GENESIS_TIME, require_chain
 from sn37.adapters.simnet.feed.dataset import SimnetFeed
 from sn37.adapters.simnet.feed.signed_logs import FEED_NETUID, SENDERS
 from sn37.adapters.simnet.host.model_store import FolderModelStore, store_of
@@ -49,7 +49,6 @@ from sn37.ports.telemetry import EventSink
 
 NETUID = Netuid(37)
 SOURCE = "simnet"  # the schedule's name for the feed
-GENESIS_TIME = datetime(2025, 1, 1, tzinfo=UTC)  # of block 0, unless a run has a start time
 VALIDATOR = "validator"
 VALIDATOR_STAKE_TAO = 10_000
 _MARKER = "published.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 _INDEX_HEADER_BYTES = 48  # https://www.sqlite.org/walformat.html, section 2.1
 _ENTRY = Column(EntryResult)  # a part of a stored result
 _SUBMISSION = "SELECT hotkey, block, competition, value FROM submission"
+_RECEIPT_OF_ROUND = (
+    "FROM receipt JOIN outcome ON outcome.id = outcome_id JOIN round ON round.id = round_id"
+    " WHERE competition = ? AND sync_block = ?"
+)
 
 
 class SqliteRecordReader:
@@ -155,18 +159,15 @@ class SqliteSnapshot:
 
     def receipt_keys(self, round_: RoundKey) -> Sequence[EntryKey]:
         found = self._db.execute(
-            "SELECT hotkey, block FROM receipt JOIN outcome ON outcome.id = outcome_id"
-            " JOIN round ON round.id = round_id WHERE competition = ? AND sync_block = ?"
-            " ORDER BY outcome_id",
+            f"SELECT hotkey, block {_RECEIPT_OF_ROUND} ORDER BY outcome_id",
             (round_.competition, round_.sync_block),
         )
         return [EntryKey(Hotkey(hotkey), Block(block)) for hotkey, block in found]
 
     def receipt(self, round_: RoundKey, entry: EntryKey) -> SignedReceipt | None:
         found = self._db.execute(
-            "SELECT document, validator, receipt.signature FROM receipt"
-            " JOIN outcome ON outcome.id = outcome_id JOIN round ON round.id = round_id"
-            " WHERE competition = ? AND sync_block = ? AND hotkey = ? AND block = ?",
+            f"SELECT document, validator, receipt.signature {_RECEIPT_OF_ROUND}"
+            " AND hotkey = ? AND block = ?",
             (round_.competition, round_.sync_block, entry.hotkey, entry.block),
         ).fetchone()
         if found is None:
@@ -192,15 +193,11 @@ class SqliteSnapshot:
         except (ValueError, LookupError, TypeError) as error:
             raise CodecError(f"the newest statement: {error}") from error
 
-    def submissions(self, keys: Collection[EntryKey]) -> Mapping[EntryKey, Submission]:
-        found = {}
-        for key in keys:
-            row = self._db.execute(
-                f"{_SUBMISSION} WHERE hotkey = ? AND block = ?", (key.hotkey, key.block)
-            ).fetchone()
-            if row is not None:
-                found[key] = load_submission(*row)
-        return found
+    def submission(self, key: EntryKey) -> Submission | None:
+        found = self._db.execute(
+            f"{_SUBMISSION} WHERE hotkey = ? AND block = ?", (key.hotkey, key.block)
+        ).fetchone()
+        return None if found is None else load_submission(*found)
 
     def submissions_of(self, hotkey: Hotkey, *, limit: int) -> Sequence[Submission]:
         found = self._db.execute(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,7 +32,7 @@ MAX_AGE_S = 60.0  # of these: details of old rounds are removed from the record
 
 @dataclass(slots=True)
 class Attendance:
-    """The rounds that list an entry, by row, and those that scored it."""
+    """The rows of the rounds that list an entry, and of those that scored it, in order."""
 
     listed: array[int] = field(default_factory=lambda: array("q"))
     scored: array[int] = field(default_factory=lambda: array("q"))
@@ -82,6 +82,11 @@ class Chronicle:
         """Return the reigns of a competition, the oldest first."""
         return self.derived("reigns", competition, lambda: reigns(self.rounds(competition)))
 
+    def present_reign(self, competition: CompetitionId) -> Reign | None:
+        """Return the reign of the present champion."""
+        found = self.reigns(competition)
+        return found[-1] if found and found[-1].until is None else None
+
     def derived(self, what: str, competition: CompetitionId, derive: Callable[[], _T]) -> _T:
         """Return what follows from a competition's rounds; derived again when there are more."""
         known = self._derived.get((what, competition))
@@ -117,7 +122,7 @@ class Chronicle:
         return self._by_row[row]
 
     def attended(self, entry: EntryKey) -> Attendance:
-        """Return the rounds that an entry was in; none for an unknown entry."""
+        """Return the rounds that an entry was in; an unknown entry was in none."""
         return self._attended.get(entry) or Attendance()
 
     def lists(self, hotkey: Hotkey) -> bool:
@@ -139,24 +144,30 @@ class Chronicle:
 
     def _add(self, row: int, result: RoundResult) -> None:
         known = self._by_row.get(row)
-        self._whole.pop(row, None)
         if known is not None:
-            if known == _light(result, known.champion):
-                return
+            if result.later is None:
+                return  # it is still missed
+            self._whole.pop(row, None)
             self._rounds[known.key.competition].remove(known)
         held = self._rounds.setdefault(result.key.competition, [])
-        before = next((r.champion for r in reversed(held) if r.skipped is None), None)
-        light = _light(result, before)
-        insort(held, light, key=_sync_block)
+        place = bisect_left(held, result.key.sync_block, key=_sync_block)
+        light = _light(result, champion_before(held, place))
+        held.insert(place, light)
         self._by_row[row], self._row_of[result.key] = light, row
         for entry in result.entries:
             attended = self._attended.setdefault(entry.key, Attendance())
             self._hotkeys.add(entry.key.hotkey)
-            attended.listed.append(row)
+            insort(attended.listed, row)
             if entry.verdict is Verdict.SCORED:
-                attended.scored.append(row)
+                insort(attended.scored, row)
         self._newest_row = max(self._newest_row, row)
         self.num_changes += 1
+
+
+def champion_before(rounds: Sequence[RoundResult], index: int) -> EntryKey | None:
+    """Return the champion before the round at ``index``."""
+    earlier = (rounds[n] for n in range(index - 1, -1, -1))
+    return next((r.champion for r in earlier if r.skipped is None), None)
 
 
 def _sync_block(result: RoundResult) -> Block:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sn37.app.leaderboard import describing
+from sn37.app.leaderboard.chronicle import champion_before
 from sn37.app.leaderboard.page_reader import (
     MAX_ENTRIES,
     PageReader,
-    finite,
     page_number,
     shares_of,
 )
@@ -21,13 +21,13 @@ from sn37.app.leaderboard.views import (
     PageNumber,
     Progress,
     ReignLine,
-    RoundLine,
     RoundList,
     StandingPoint,
+    finite,
 )
 from sn37.app.rounds.weights_due import warm_up
-from sn37.domain.ids import Block, CompetitionId
-from sn37.domain.round.state import RoundResult, ValidatorState
+from sn37.domain.ids import CompetitionId
+from sn37.domain.round.state import RoundResult
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.submission.submission import Verdict
 from sn37.domain.weights.standings import standings
@@ -38,7 +38,6 @@ ROUNDS_SHOWN = 12  # on a competition's page
 REIGNS_A_PAGE = 20
 ROUNDS_A_PAGE = 50
 CHART_ROUNDS = 48  # rounds in charts of standings and scores: two windows
-_STATE_ROUNDS = 2 * WINDOW_ROUNDS  # the warm-up looks at no older ones
 
 
 def overview(reader: PageReader, network: str) -> Overview:
@@ -51,7 +50,7 @@ def overview(reader: PageReader, network: str) -> Overview:
         for line in reader.round_lines(competition, skip=0, limit=RECENT_ROUNDS)
     ]
     rounds.sort(key=lambda line: (-line.round.block, line.competition))
-    opened = [_open_line(reader, under_way) for under_way in open_rounds]
+    opened = [reader.open_line(under_way.plan) for under_way in open_rounds]
     return Overview(
         network=network,
         newest=reader.moment(reader.now) if reader.now else None,
@@ -75,10 +74,8 @@ def card(
     now, held = reader.now, reader.chronicle.rounds(competition)
     rules = reader.rules(competition, now)
     running = reader.schedule.competition(competition, now)
-    judged = reader.chronicle.newest_judged(competition)
-    reigns = reader.chronicle.reigns(competition)
-    reign = reigns[-1] if reigns and reigns[-1].until is None else None
-    full = None if judged is None else _whole(reader, judged)
+    reign = reader.chronicle.present_reign(competition)
+    full = reader.newest_judged(competition)
     entries = () if full is None else full.entries
     scored = [e for e in entries if e.verdict is Verdict.SCORED]
     return CompetitionCard(
@@ -92,10 +89,10 @@ def card(
         advance=None if reign is None else reader.advance(reign, competition),
         since=None if reign is None else reader.moment(reign.since),
         num_rounds_held=0 if reign is None else reign.num_rounds,
-        num_challengers=sum(e.key != (reign and reign.champion) for e in scored),
+        num_challengers=sum(reign is None or e.key != reign.champion for e in scored),
         num_waiting=sum(e.verdict is Verdict.WAITING for e in entries),
         num_rounds=len(held),
-        newest_round=None if judged is None else reader.moment(judged.key.sync_block),
+        newest_round=None if full is None else reader.moment(full.key.sync_block),
         next_round=None if running is None else next_round(reader),
         warm_up_left=warm_up_left(reader).get(competition, 0),
         progress=next(
@@ -108,10 +105,7 @@ def card(
 
 def warm_up_left(reader: PageReader) -> dict[CompetitionId, int]:
     """Return the competitions that warm up, with the rounds that are left."""
-    state = ValidatorState(
-        rounds=reader.chronicle.as_mapping(_STATE_ROUNDS), beginning=reader.snapshot.beginning()
-    )
-    return dict(warm_up(state, reader.schedule, reader.now))
+    return dict(warm_up(reader.state, reader.schedule, reader.now))
 
 
 def next_round(reader: PageReader) -> Moment:
@@ -133,10 +127,9 @@ def competition_view(
     reader: PageReader, competition: CompetitionId, reigns_page: int
 ) -> CompetitionView | None:
     """Return everything about one competition; ``None`` if there is no such competition."""
-    if competition not in competitions(reader) and reader.rules(competition, reader.now) is None:
+    if not _is_known(reader, competition):
         return None
-    judged = reader.chronicle.newest_judged(competition)
-    full = None if judged is None else _whole(reader, judged)
+    full = reader.newest_judged(competition)
     shown, page = _reigns(reader, competition, reigns_page)
     return CompetitionView(
         card=card(reader, competition, reader.snapshot.under_way()),
@@ -154,7 +147,7 @@ def competition_view(
 
 def round_list(reader: PageReader, competition: CompetitionId, number: int) -> RoundList | None:
     """Return a page of a competition's finished rounds; ``None`` if it is unknown."""
-    if competition not in competitions(reader) and reader.rules(competition, reader.now) is None:
+    if not _is_known(reader, competition):
         return None
     page = page_number(number, len(reader.chronicle.rounds(competition)), ROUNDS_A_PAGE)
     skip = (page.number - 1) * ROUNDS_A_PAGE
@@ -173,6 +166,11 @@ def field_of(reader: PageReader, result: RoundResult) -> tuple[EntryLine, ...]:
         reader.entry_line(result, entry, index, receipts)
         for index, entry in enumerate(result.entries[:MAX_ENTRIES])
     )
+
+
+def _is_known(reader: PageReader, competition: CompetitionId) -> bool:
+    has_rules = reader.rules(competition, reader.now) is not None
+    return has_rules or competition in competitions(reader)
 
 
 def _reigns(
@@ -198,14 +196,9 @@ def _standings(reader: PageReader, competition: CompetitionId) -> tuple[Standing
     return tuple(found)
 
 
-def _whole(reader: PageReader, light: RoundResult) -> RoundResult | None:
-    row = reader.chronicle.row_of(light.key)
-    return None if row is None else reader.chronicle.whole(reader.snapshot, row)
-
-
 def _newest_score(held: Sequence[RoundResult]) -> float | None:
     """Return the newest score of the champion, in the rounds of the window."""
-    champion = next((r.champion for r in reversed(held) if r.skipped is None), None)
+    champion = champion_before(held, len(held))
     for result in reversed(held[-WINDOW_ROUNDS:]):
         for entry in result.entries:
             if entry.key == champion and finite(entry.score) is not None:
@@ -215,35 +208,8 @@ def _newest_score(held: Sequence[RoundResult]) -> float | None:
 
 def _champions_scores(held: Sequence[RoundResult]) -> tuple[float, ...]:
     return tuple(
-        entry.score
+        score
         for result in held[-CHART_ROUNDS:]
         for entry in result.entries
-        if entry.key == result.champion and entry.score is not None and finite(entry.score)
+        if entry.key == result.champion and (score := finite(entry.score)) is not None
     )
-
-
-def _open_line(reader: PageReader, under_way: RoundUnderWay) -> RoundLine:
-    key = under_way.plan.key
-    champion = under_way.plan.champion
-    return RoundLine(
-        competition=key.competition,
-        round=reader.moment(key.sync_block),
-        status="open",
-        champion=None if champion is None else reader.model(champion, key.competition),
-        is_new_champion=False,
-        score=None,
-    )
-
-
-def neighbours(
-    held: Sequence[RoundResult], sync_block: Block
-) -> tuple[int, Block | None, Block | None]:
-    """Return the place of a round among others, and the rounds before and after it.
-
-    Raises:
-        ValueError: The round is not among them.
-    """
-    blocks = [r.key.sync_block for r in held]
-    index = blocks.index(sync_block)
-    before = blocks[index - 1] if index else None
-    return index, before, blocks[index + 1] if index + 1 < len(blocks) else None

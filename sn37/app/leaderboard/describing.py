@@ -116,7 +116,7 @@ def stages(
 
 
 def newest_rules(schedule: Schedule, competition: CompetitionId, now: Block) -> Competition | None:
-    """Return the rules at a block; of a competition that does not run then, those nearest to it."""
+    """Return the rules at a block, or the nearest ones if the competition does not run then."""
     if (rules := schedule.competition(competition, now)) is not None:
         return rules
     held = [

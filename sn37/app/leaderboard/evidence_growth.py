@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sn37.app.leaderboard.chronicle import Chronicle
+from sn37.app.leaderboard.views import finite
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.round.comparing import Measured, measure
 from sn37.domain.round.evidence import Evidence, weigh
@@ -134,19 +134,17 @@ def _point(
         return {sync: values[sync] for sync in values if sync <= stop}
 
     found = measure(until(a), until(b), since=since, epsilon_end=epsilon_end, origins=origins)
-    gain = 1 - found.sums.ratio
     return GrowthPoint(
         sync_block=stop,
         num_samples=found.sums.num_samples,
-        gain=gain if math.isfinite(gain) else None,
+        gain=finite(1 - found.sums.ratio),
         error=_error(found),
-        evidence=found.log_e if math.isfinite(found.log_e) else None,
+        evidence=finite(found.log_e),
     )
 
 
 def _error(found: Measured) -> float | None:
     try:
-        error = rate_of(found.sums, num_samples=1).relative_error
+        return finite(rate_of(found.sums, num_samples=1).relative_error)
     except ValueError:
         return None
-    return error if math.isfinite(error) else None

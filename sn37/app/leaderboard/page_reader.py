@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sn37.app.leaderboard.block_times import BlockTimes
-from sn37.app.leaderboard.chronicle import Chronicle
+from sn37.app.leaderboard.chronicle import Chronicle, champion_before
 from sn37.app.leaderboard.describing import newest_rules, unit_of
 from sn37.app.leaderboard.evidence_growth import GrowthReader
 from sn37.app.leaderboard.views import (
@@ -20,20 +19,22 @@ from sn37.app.leaderboard.views import (
     RoundLine,
     Share,
     TaskResult,
+    finite,
 )
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.printable import one_line
 from sn37.domain.reasons import Reason
 from sn37.domain.round.crown_history import Reign
 from sn37.domain.round.evidence import LOG_LEVEL
-from sn37.domain.round.state import EntryResult, RoundResult
+from sn37.domain.round.state import EntryResult, RoundPlan, RoundResult, ValidatorState
 from sn37.domain.schedule.competition import Competition
-from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS, Schedule
 from sn37.domain.submission.submission import Submission, Verdict
 from sn37.ports.record_reader import RecordSnapshot
 
 MAX_ENTRIES = 300  # rows of a round on its page; a subnet has 256 members
 MAX_SHARES = 64
+_STATE_ROUNDS = 2 * WINDOW_ROUNDS  # the warm-up looks at no older ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class PageReader:
     schedule: Schedule
     times: BlockTimes
     growth: GrowthReader
-    _submissions: dict[EntryKey, Submission] = field(default_factory=dict)
+    _submissions: dict[EntryKey, Submission | None] = field(default_factory=dict)
 
     @property
     def now(self) -> Block:
@@ -56,6 +57,19 @@ class PageReader:
             if (held := self.chronicle.rounds(c))
         ]
         return Block(max((*newest, self.times.newest or 0), default=0))
+
+    @property
+    def state(self) -> ValidatorState:
+        """The validator's state as far as the rules of weights look at it."""
+        return ValidatorState(
+            rounds=self.chronicle.as_mapping(_STATE_ROUNDS), beginning=self.snapshot.beginning()
+        )
+
+    def newest_judged(self, competition: CompetitionId) -> RoundResult | None:
+        """Return the newest round that was not missed, with all its entries."""
+        judged = self.chronicle.newest_judged(competition)
+        row = None if judged is None else self.chronicle.row_of(judged.key)
+        return None if row is None else self.chronicle.whole(self.snapshot, row)
 
     def moment(self, block: int) -> Moment:
         return Moment(block=block, at=self.times.at(block))
@@ -70,8 +84,8 @@ class PageReader:
 
     def submission(self, key: EntryKey) -> Submission | None:
         if key not in self._submissions:
-            self._submissions.update(self.snapshot.submissions([key]))
-        return self._submissions.get(key)
+            self._submissions[key] = self.snapshot.submission(key)
+        return self._submissions[key]
 
     def model(self, key: EntryKey, competition: CompetitionId, repo: str = "") -> Model:
         """Return an entry for a page; ``repo`` is used if its commitment is not recorded."""
@@ -97,16 +111,16 @@ class PageReader:
         receipts: frozenset[EntryKey] = frozenset(),
     ) -> EntryLine:
         """Return the row of an entry, which is at ``index`` of a round."""
-        reason = entry.reason
+        reason, means, remedy = explained(entry.reason)
         rules = self.schedule.competition(result.key.competition, result.key.sync_block)
         return EntryLine(
             rank=index + 1 if _is_ranked(entry) else None,
             model=self.model(entry.key, result.key.competition, entry.repo),
             verdict=entry.verdict.value,
-            reason="" if reason is None else reason.value,
+            reason=reason,
             detail=one_line(entry.detail),
-            meaning="" if reason is None else meaning(reason),
-            remedy="" if reason is None else reason.remedy,
+            meaning=means,
+            remedy=remedy,
             score=finite(entry.score),
             num_samples=entry.num_samples,
             tasks=task_results(entry, rules),
@@ -129,6 +143,18 @@ class PageReader:
             is_new_champion=champion is not None and champion != before,
             score=None if row is None else finite(row.score),
             why_missed="" if result.skipped is None else meaning(result.skipped),
+        )
+
+    def open_line(self, plan: RoundPlan) -> RoundLine:
+        """Return an open round for a list."""
+        key, champion = plan.key, plan.champion
+        return RoundLine(
+            competition=key.competition,
+            round=self.moment(key.sync_block),
+            status="open",
+            champion=None if champion is None else self.model(champion, key.competition),
+            is_new_champion=False,
+            score=None,
         )
 
     def round_lines(
@@ -170,22 +196,15 @@ class PageReader:
             until=reign.since,
             num_points=1,
         )
-        if found is None or found.points[-1].gain is None:
+        if found is None or (gain := (last := found.points[-1]).gain) is None:
             return None
-        last = found.points[-1]
         return Advance(
-            gain=found.points[-1].gain,
+            gain=gain,
             error=last.error,
             evidence=last.evidence,
             needed=LOG_LEVEL,
             num_samples=last.num_samples,
         )
-
-
-def champion_before(held: Sequence[RoundResult], index: int) -> EntryKey | None:
-    """Return the champion before the round at ``index``."""
-    earlier = (held[i] for i in range(index - 1, -1, -1))
-    return next((r.champion for r in earlier if r.skipped is None), None)
 
 
 def status_of(result: RoundResult) -> str:
@@ -200,6 +219,11 @@ def meaning(reason: Reason) -> str:
     return reason.meaning.partition("; ")[0]
 
 
+def explained(reason: Reason | None) -> tuple[str, str, str]:
+    """Return a reason's code, its meaning and its remedy; empty texts without a reason."""
+    return ("", "", "") if reason is None else (reason.value, meaning(reason), reason.remedy)
+
+
 def task_results(entry: EntryResult, rules: Competition | None) -> tuple[TaskResult, ...]:
     """Return the scores of an entry's tasks with their units."""
     units = {} if rules is None else {t.name: unit_of(t, rules) for t in rules.tasks}
@@ -210,7 +234,7 @@ def task_results(entry: EntryResult, rules: Competition | None) -> tuple[TaskRes
             unit=units.get(score.task, ""),
             relative=finite(score.normalized),
             part=finite(score.weighted),
-            accuracy=None if score.accuracy is None else finite(score.accuracy),
+            accuracy=finite(score.accuracy),
         )
         for score in entry.tasks
     )
@@ -228,11 +252,6 @@ def page_number(number: int, num_items: int, size: int) -> PageNumber:
     return PageNumber(
         number=min(max(number, 1), num_pages), num_pages=num_pages, num_items=num_items
     )
-
-
-def finite(value: float | None) -> float | None:
-    """Return a number, or ``None`` if it is not finite."""
-    return value if value is not None and math.isfinite(value) else None
 
 
 def _is_ranked(entry: EntryResult) -> bool:

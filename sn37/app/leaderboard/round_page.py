@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 
-from sn37.app.leaderboard.competition_page import field_of, neighbours, progress_of
-from sn37.app.leaderboard.page_reader import PageReader, champion_before, meaning
-from sn37.app.leaderboard.views import DrawLine, EntryLine, RoundLine, RoundView
+from sn37.app.leaderboard.chronicle import champion_before
+from sn37.app.leaderboard.competition_page import field_of, progress_of
+from sn37.app.leaderboard.page_reader import PageReader, explained
+from sn37.app.leaderboard.views import DrawLine, EntryLine, RoundView
 from sn37.domain.ids import Block, CompetitionId, RoundKey
 from sn37.domain.printable import one_line
-from sn37.domain.reasons import Reason
-from sn37.domain.round.state import RoundPlan
 from sn37.ports.record_reader import RoundUnderWay
 
 MAX_SIGNERS = 64  # of a task, on a page
@@ -27,7 +27,7 @@ def round_view(
         return None if under_way is None else _open_view(reader, under_way)
     result = reader.chronicle.whole(reader.snapshot, row)
     held = reader.chronicle.rounds(competition)
-    index, before, after = neighbours(held, sync_block)
+    index = bisect_left(held, sync_block, key=lambda r: r.key.sync_block)
     return RoundView(
         line=reader.round_line(result, champion_before(held, index)),
         competition_name=reader.name(competition),
@@ -39,25 +39,17 @@ def round_view(
         has_statement=reader.snapshot.statement(key) is not None,
         progress=None,
         forgotten=result.forgotten_at,
-        previous=before,
-        following=after,
+        previous=held[index - 1].key.sync_block if index else None,
+        following=held[index + 1].key.sync_block if index + 1 < len(held) else None,
     )
 
 
 def _open_view(reader: PageReader, under_way: RoundUnderWay) -> RoundView:
     plan = under_way.plan
-    key, champion = plan.key, plan.champion
+    key = plan.key
     held = reader.chronicle.rounds(key.competition)
-    line = RoundLine(
-        competition=key.competition,
-        round=reader.moment(key.sync_block),
-        status="open",
-        champion=None if champion is None else reader.model(champion, key.competition),
-        is_new_champion=False,
-        score=None,
-    )
     return RoundView(
-        line=line,
+        line=reader.open_line(plan),
         competition_name=reader.name(key.competition),
         sync_hash=one_line(plan.sync.hash, 80),
         manifest_digest=one_line(plan.manifest_digest, 80),
@@ -80,17 +72,17 @@ def _entries_under_way(reader: PageReader, under_way: RoundUnderWay) -> tuple[En
     for key in plan.entries:
         outcome = under_way.outcomes.get(key)
         blocks = under_way.num_blocks.get(key, 0)
-        reason: Reason | None = None if outcome is None else outcome.reason
+        reason, means, remedy = explained(None if outcome is None else outcome.reason)
         verdict = "being scored" if blocks else "to be scored"
         found.append(
             EntryLine(
                 rank=None,
                 model=reader.model(key, plan.key.competition),
                 verdict=verdict if outcome is None else outcome.verdict.value,
-                reason="" if reason is None else reason.value,
+                reason=reason,
                 detail="" if outcome is None else one_line(outcome.detail),
-                meaning="" if reason is None else meaning(reason),
-                remedy="" if reason is None else reason.remedy,
+                meaning=means,
+                remedy=remedy,
                 score=None,
                 num_samples=0,
                 tasks=(),
@@ -103,7 +95,7 @@ def _entries_under_way(reader: PageReader, under_way: RoundUnderWay) -> tuple[En
 
 def _draws(reader: PageReader, key: RoundKey) -> tuple[DrawLine, ...]:
     drawn = reader.snapshot.drawn(key)
-    plan: RoundPlan | None = reader.snapshot.plan(key) if drawn else None
+    plan = reader.snapshot.plan(key) if drawn else None
     rules = reader.schedule.competition(key.competition, key.sync_block)
     sources = {} if rules is None else {t.name: t.source.name for t in rules.tasks}
     found = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sn37.app.leaderboard.competition_page import next_round
-from sn37.app.leaderboard.page_reader import PageReader, meaning, page_number
+from sn37.app.leaderboard.page_reader import PageReader, explained, page_number
 from sn37.app.leaderboard.views import (
     EntryLine,
     EvidenceGrowth,
@@ -21,7 +21,6 @@ from sn37.app.leaderboard.views import (
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.printable import one_line
 from sn37.domain.reasons import Reason
-from sn37.domain.round.crown_history import Reign
 from sn37.domain.round.evidence import LOG_LEVEL
 from sn37.domain.round.state import EntryResult
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS
@@ -51,16 +50,16 @@ def submission_view(reader: PageReader, key: EntryKey, number: int) -> Submissio
     ]
     latest = _latest_score(reader, key)
     newest = _newest_row(reader, key)
-    reason = submission.rejection or (None if newest is None else newest.reason)
+    reason = None if _is_champion(reader, submission) else _reason(submission, newest)
+    code, means, remedy = explained(reason)
     artifact, original = submission.artifact, submission.duplicate_of
-    is_champion = _reign_of(reader, key) is not None
     return SubmissionView(
         model=reader.model_of(submission),
         competition_name=reader.name(competition),
         stage=stage_of(reader, submission, newest),
-        reason="" if reason is None or is_champion else reason.value,
-        meaning="" if reason is None or is_champion else meaning(reason),
-        remedy="" if reason is None or is_champion else reason.remedy,
+        reason=code,
+        meaning=means,
+        remedy=remedy,
         detail=one_line(submission.detail or ("" if newest is None else newest.detail)),
         clock=None
         if submission.clock_block == key.block
@@ -81,7 +80,7 @@ def submission_view(reader: PageReader, key: EntryKey, number: int) -> Submissio
 def stage_of(reader: PageReader, submission: Submission, newest: EntryResult | None) -> str:
     """Return where a submission is on its way, in a word or two."""
     key = submission.commitment.key
-    if _reign_of(reader, key) is not None:
+    if _is_champion(reader, submission):
         return "champion"
     if submission.rejection is not None:
         return "rejected"
@@ -160,7 +159,7 @@ def _lines(reader: PageReader, found: Sequence[Submission]) -> tuple[SubmissionL
         key = submission.commitment.key
         rows = reader.chronicle.attended(key).listed
         newest = _newest_row(reader, key)
-        reason = submission.rejection or (None if newest is None else newest.reason)
+        reason = _reason(submission, newest)
         lines.append(
             SubmissionLine(
                 model=reader.model_of(submission),
@@ -197,13 +196,15 @@ def _latest_score(reader: PageReader, key: EntryKey) -> tuple[Moment, EntryLine]
     return None if found is None else (found.round, found.line)
 
 
-def _reign_of(reader: PageReader, key: EntryKey) -> Reign | None:
-    """Return the reign of an entry that holds a crown."""
-    for competition in reader.chronicle.competitions:
-        reigns = reader.chronicle.reigns(competition)
-        if reigns and reigns[-1].until is None and reigns[-1].champion == key:
-            return reigns[-1]
-    return None
+def _is_champion(reader: PageReader, submission: Submission) -> bool:
+    """True if a submission holds the crown of its competition."""
+    reign = reader.chronicle.present_reign(submission.commitment.competition)
+    return reign is not None and reign.champion == submission.commitment.key
+
+
+def _reason(submission: Submission, newest: EntryResult | None) -> Reason | None:
+    """Return why a submission was rejected, or its reason in its newest round."""
+    return submission.rejection or (None if newest is None else newest.reason)
 
 
 def _evidence(reader: PageReader, submission: Submission) -> EvidenceGrowth | None:
@@ -268,19 +269,15 @@ def _queue(
     key, competition = submission.commitment.key, submission.commitment.competition
     rules = reader.schedule.competition(competition, reader.now)
     done = submission.rejection or submission.duplicate_of or submission.retired
-    if rules is None or done or _reign_of(reader, key) is not None:
+    if rules is None or done or _is_champion(reader, submission):
         return None
     timing = reader.schedule.timing
     due = timing.next_sync_block(Block(submission.clock_block + rules.delay_blocks - 1))
-    judged = reader.chronicle.newest_judged(competition)
-    row = None if judged is None else reader.chronicle.row_of(judged.key)
-    waiting: list[EntryKey] = []
-    if row is not None:
-        entries = reader.chronicle.whole(reader.snapshot, row).entries
-        waiting = sorted(
-            (e.key for e in entries if e.reason is Reason.QUEUED),
-            key=lambda k: (k.block, k.hotkey),
-        )
+    judged = reader.newest_judged(competition)
+    waiting = sorted(
+        (e.key for e in (judged.entries if judged else ()) if e.reason is Reason.QUEUED),
+        key=lambda k: (k.block, k.hotkey),
+    )
     if key not in waiting:
         coming = max(due, next_round(reader).block)
         return QueuePlace(position=None, num_waiting=len(waiting), round=reader.moment(coming))

@@ -7,8 +7,7 @@ from sn37.app.leaderboard.page_reader import PageReader, shares_of
 from sn37.app.leaderboard.views import ValidatorView, WeightsLine
 from sn37.app.rounds.weights_due import paid_part
 from sn37.domain.printable import one_line
-from sn37.domain.round.state import ColdStart, ValidatorState
-from sn37.domain.schedule.schedule import WINDOW_ROUNDS
+from sn37.domain.round.state import ColdStart
 
 WEIGHTS_SHOWN = 24
 
@@ -23,9 +22,6 @@ _BEGAN = {
 def validator_view(reader: PageReader) -> ValidatorView:
     """Return what the record says about its own validator."""
     signed, beginning = reader.snapshot.signed(), reader.snapshot.beginning()
-    state = ValidatorState(
-        rounds=reader.chronicle.as_mapping(2 * WINDOW_ROUNDS), beginning=beginning
-    )
     source = "" if beginning is None or beginning.source is None else beginning.source
     began = "" if beginning is None else _BEGAN[beginning.way]
     return ValidatorView(
@@ -45,7 +41,7 @@ def validator_view(reader: PageReader) -> ValidatorView:
             for record in reader.snapshot.weights(limit=WEIGHTS_SHOWN)
         ),
         paid=tuple(
-            (int(c.id), paid_part(state, reader.schedule, c.id))
+            (int(c.id), paid_part(reader.state, reader.schedule, c.id))
             for c in reader.schedule.at(reader.now)
         ),
     )

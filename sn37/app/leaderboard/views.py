@@ -6,7 +6,8 @@ between 0 and 1. Lower scores are better.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
 from datetime import datetime
 
 
@@ -227,7 +228,7 @@ class EvidencePoint:
     num_samples: int
     gain: float | None
     error: float | None
-    evidence: float | None  # natural logarithm of the e-value; ``None``: none at all
+    evidence: float | None  # natural logarithm of the e-value; ``None`` if it is 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,4 +372,9 @@ class ValidatorView:
     began_at: Moment | None
     warm_up: tuple[tuple[int, int], ...]  # (competition, rounds left)
     weights: tuple[WeightsLine, ...]
-    paid: tuple[tuple[int, float], ...] = field(default=())  # (competition, paid share)
+    paid: tuple[tuple[int, float], ...] = ()  # (competition, paid share)
+
+
+def finite(value: float | None) -> float | None:
+    """Return a number, or ``None`` if it is not finite."""
+    return value if value is not None and math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Answers to requests: made in a thread of their own, kept while they hold, sent as asked for."""
+"""Answers to requests: made in one thread, and kept until the record changes."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Answers:
         self._stamp = stamp
         self._cache = PageCache()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pages")
+        self._making = asyncio.Lock()
 
     async def get(
         self,
@@ -45,18 +46,22 @@ class Answers:
         file_name: str | None = None,
     ) -> Response:
         """Return the answer for a key, made of the present state of the record."""
-        stamp = self._stamp()
-        found = self._cache.get(key, stamp)
+        found = self._cache.get(key, self._stamp())
         if found is None:
-            found = await asyncio.get_running_loop().run_in_executor(
-                self._thread, partial(_made, make, media_type, file_name)
-            )
-            self._cache.put(key, stamp, found)
+            async with self._making:
+                # After a change all open pages ask at once; the first request makes the answer.
+                stamp = self._stamp()
+                found = self._cache.get(key, stamp)
+                if found is None:
+                    found = await asyncio.get_running_loop().run_in_executor(
+                        self._thread, partial(_made, make, media_type, file_name)
+                    )
+                    self._cache.put(key, stamp, found)
         return response(request, found)
 
 
 def response(request: Request, found: Answer) -> Response:
-    """Return an answer as the client takes it: compressed, or that nothing has changed."""
+    """Return an answer: compressed if the client accepts that, empty if it has the same."""
     headers = {"etag": found.etag, "cache-control": "no-cache", "vary": "accept-encoding"}
     known = request.headers.get("if-none-match", "")
     if found.etag in known or known == "*":

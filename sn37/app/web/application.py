@@ -99,7 +99,7 @@ def _add_assets(app: FastAPI) -> None:
     @app.get("/assets/{name}", include_in_schema=False)
     async def assets(request: Request, name: str) -> Response:
         if name not in made:
-            raise HTTPException(404, "There is no such file.")
+            raise HTTPException(404, "This file does not exist.")
         return response(request, made[name])
 
 
@@ -121,11 +121,11 @@ def _add_errors(app: FastAPI, site: Site) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        return failed(request, 404, "There is no such page: a part of its address is not valid.")
+        return failed(request, 404, "This page does not exist: a part of its address is not valid.")
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
-        known = {404: "There is no such page.", 405: "This address is for reading only."}
+        known = {404: "This page does not exist.", 405: "This address is for reading only."}
         return failed(request, error.status_code, known.get(error.status_code, error.detail))
 
     @app.exception_handler(PortError)

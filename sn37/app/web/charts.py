@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn on the server. Each has a title for every mark; its table is the page's.
+"""Charts as SVG, drawn on the server. Every mark has a title; the page has a table beside them.
 
 Colours are classes of the style sheet, so that charts follow light, dark and print.
 """
@@ -9,16 +9,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 WIDTH, HEIGHT = 920, 260
 LEFT, RIGHT, TOP, BOTTOM = 62, 16, 14, 34
 MAX_SERIES = 5  # tones of the style sheet
+_SMALLEST = 1e-100  # what is smaller counts as 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A point of a line: its height, the label under it, and the text that pointing shows."""
+    """A point of a line: its height, the label under it, and the text that hovering shows."""
 
     value: float
     label: str
@@ -104,7 +105,7 @@ def line_chart(
 
 
 def column_chart(columns: Sequence[Column], *, caption: str) -> Markup:
-    """Return columns of shares, the whole height is 100 %."""
+    """Return columns of shares; the whole height is 100 %."""
     if not columns:
         return Markup("")
     step = (WIDTH - LEFT - RIGHT) / max(len(columns), 8)
@@ -164,7 +165,7 @@ def _labels(xs: Sequence[float], labels: Sequence[str]) -> list[Markup]:
         anchor = "end" if xs[n] > WIDTH - RIGHT - 40 else "start" if xs[n] < LEFT + 40 else "middle"
         found.append(
             Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
-                xs[n], HEIGHT - 10, anchor, escape(labels[n])
+                xs[n], HEIGHT - 10, anchor, labels[n]
             )
         )
     return found
@@ -183,12 +184,20 @@ def _y(value: float, low: float, high: float) -> float:
 
 def _ticks(low: float, high: float) -> Sequence[float]:
     """Return round numbers from below ``low`` to above ``high``, four to eight of them."""
-    spread = high - low or abs(high) * 0.1 or 1.0
+    spread = high - low
+    if spread <= max(1e-9 * max(abs(low), abs(high)), _SMALLEST):  # equal but for rounding
+        spread = 0.1 * abs(high) if abs(high) > _SMALLEST else 1.0
     rough = spread / 5
-    size = 10.0 ** math.floor(math.log10(rough))
-    step = next(size * n for n in (1, 2, 5, 10) if size * n >= rough)
+    exponent = math.floor(math.log10(rough))
+    step = next(10.0**exponent * n for n in (1, 2, 5, 10) if 10.0**exponent * n >= rough)
+
+    def tick(number: int) -> float:
+        return round(number * step, max(0, -exponent))  # 0.7 and not 0.7000000000000001
+
     first, last = math.floor(low / step), math.ceil((high + 0.02 * spread) / step)
-    return [n * step for n in range(first, last + 1)]
+    if tick(first) > low:  # by rounding
+        first -= 1
+    return [tick(n) for n in range(first, last + 1)]
 
 
 def _path(xs: Sequence[float], ys: Sequence[float], is_stepped: bool) -> str:

@@ -75,5 +75,5 @@ def _found(view: object | None) -> bytes:
 
 def _published(signed: SignedReceipt | None) -> bytes:
     if signed is None:
-        raise NotFoundError("there is no such document, or it was removed")
+        raise NotFoundError("this document does not exist, or it was removed")
     return publish(signed)

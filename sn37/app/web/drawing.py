@@ -54,22 +54,21 @@ def crowns(reigns: Sequence[ReignLine]) -> Markup:
     """Return the loss of the champions relative to the first one shown, reign by reign.
 
     ``reigns`` have the newest first. A champion whose advance is not known keeps the level and has
-    a hollow point. There is no chart without a known advance.
+    a hollow point. Without a known advance the chart is empty.
     """
     level, marks = 1.0, []
     labels = dates([reign.since for reign in reversed(reigns)])
     for number, reign in enumerate(reversed(reigns)):
         advance = reign.advance
-        known = advance is not None and number > 0
-        if advance is not None and number > 0:
-            level *= 1 - advance.gain
+        is_measured = advance is not None and number > 0
+        level *= 1 - advance.gain if advance is not None and number > 0 else 1
         gained = f", {advance.gain:.2%} better" if advance is not None else ""
         marks.append(
             Mark(
                 value=level,
                 label=labels[number],
                 title=f"{when(reign.since)}: {short(reign.champion.hotkey)}{gained}",
-                is_strong=known or number == 0,
+                is_strong=is_measured or number == 0,
             )
         )
     if sum(mark.is_strong for mark in marks) < 2:
@@ -111,7 +110,7 @@ def short(hotkey: str) -> str:
 
 
 def with_short_addresses(text: str) -> str:
-    """Return a text in which the ends of addresses stand for them."""
+    """Return a text with its addresses shortened, see ``short``."""
     return _ADDRESS.sub(lambda found: short(found[0]), text)
 
 

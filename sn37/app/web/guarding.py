@@ -50,9 +50,9 @@ class ConfiningHeaders:
 
 
 class RateLimit:
-    """Answers 429 to a client that asks too much: a bucket of ``burst``, filled at ``rate``.
+    """Answers 429 to a client that asks too often: a bucket of ``burst``, filled at ``rate``.
 
-    A client is an address, of IPv6 the 64 bits that a household has.
+    A client is an IPv4 address, or the first 64 bits of an IPv6 address, which a household shares.
     """
 
     def __init__(self, app: App, *, rate: float, burst: int) -> None:

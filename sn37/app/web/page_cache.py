@@ -21,7 +21,6 @@ class Answer:
     compressed: bytes | None  # by gzip, if that is smaller
     etag: str
     media_type: str
-    status: int = 200
     file_name: str | None = None  # to save it under
 
     @property
@@ -29,9 +28,7 @@ class Answer:
         return len(self.body) + len(self.compressed or b"")
 
 
-def answer(
-    body: bytes, media_type: str, *, status: int = 200, file_name: str | None = None
-) -> Answer:
+def answer(body: bytes, media_type: str, *, file_name: str | None = None) -> Answer:
     """Return an answer with its digest as ETag."""
     packed = gzip.compress(body, 4, mtime=0) if len(body) >= _LEAST_COMPRESSED else None
     return Answer(
@@ -39,7 +36,6 @@ def answer(
         compressed=packed if packed is not None and len(packed) < len(body) else None,
         etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"',
         media_type=media_type,
-        status=status,
         file_name=file_name,
     )
 
@@ -62,7 +58,7 @@ class PageCache:
         return found[2]
 
     def put(self, key: tuple[object, ...], stamp: str, made: Answer) -> None:
-        """Keep an answer, in the place of an older one; the longest unused ones make room."""
+        """Keep an answer in the place of an older one; drop the least recently used if full."""
         self._drop(key)
         if made.size_bytes > MAX_BYTES // 8:
             return

@@ -10,16 +10,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import sn37
 from sn37.app.leaderboard.leaderboard import Leaderboard
+from sn37.app.leaderboard.page_reader import explained
 from sn37.app.leaderboard.submission_page import SUBMISSIONS_A_PAGE
 from sn37.app.leaderboard.views import Moment
 from sn37.app.web import drawing
 from sn37.app.web.operations import OPERATIONS, PREFIX
-from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
+from sn37.domain.ids import BLOCK_SECONDS, Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.reasons import MEANINGS
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 
 # Returns the address of a page from its path, such as "/competitions/1".
 Link = Callable[[str], str]
-
 
 ROUNDS_WRITTEN = 100  # to files, the newest of each competition
 SUBMISSION_PAGES = 40  # to files
@@ -28,7 +29,7 @@ NOTHING = "\N{EN DASH}"
 
 
 class NotFoundError(LookupError):
-    """There is no such page; the message says in one line what is missing."""
+    """A page does not exist; the message says in one line what is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +75,13 @@ class Site:
     def competition(self, place: Place, competition: int, page: int = 1) -> str:
         view = self._leaderboard.competition(CompetitionId(competition), page)
         if view is None:
-            raise NotFoundError(f"There is no competition {competition}.")
+            raise NotFoundError(f"Competition {competition} does not exist.")
         return self._render("competition.html", place, view=view)
 
     def rounds(self, place: Place, competition: int, page: int = 1) -> str:
         view = self._leaderboard.rounds(CompetitionId(competition), page)
         if view is None:
-            raise NotFoundError(f"There is no competition {competition}.")
+            raise NotFoundError(f"Competition {competition} does not exist.")
         return self._render("rounds.html", place, view=view)
 
     def round(self, place: Place, competition: int, block: int) -> str:
@@ -92,7 +93,7 @@ class Site:
     def submission(self, place: Place, hotkey: str, block: int, page: int = 1) -> str:
         view = self._leaderboard.submission(EntryKey(Hotkey(hotkey), Block(block)), page)
         if view is None:
-            raise NotFoundError("There is no such submission in this validator's record.")
+            raise NotFoundError("This submission is not in this validator's record.")
         return self._render("submission.html", place, view=view)
 
     def submissions(self, place: Place, competition: int | None, page: int = 1) -> str:
@@ -114,11 +115,14 @@ class Site:
         return self._render("validator.html", place, view=self._leaderboard.validator())
 
     def about(self, place: Place) -> str:
-        reasons = [(r.value, *r.meaning.partition("; ")[::2], r.blame.value) for r in MEANINGS]
+        timing = self._leaderboard.schedule.timing
+        reasons = [(*explained(reason), reason.blame.value) for reason in MEANINGS]
         return self._render(
             "about.html",
             place,
             reasons=reasons,
+            cadence_minutes=timing.cadence * BLOCK_SECONDS // 60,
+            window_rounds=WINDOW_ROUNDS,
             rounds_written=ROUNDS_WRITTEN,
             submissions_written=SUBMISSION_PAGES * SUBMISSIONS_A_PAGE,
         )

@@ -47,7 +47,7 @@ class Written:
 
 
 def write_site(leaderboard: Leaderboard, folder: Path, signer: Signer | None) -> Written:
-    """Write every page and document, and replace the folder by them in one step.
+    """Write every page and document, then put them in the place of the folder.
 
     Pages of rounds and submissions are written for the newest ones only. ``digests.json`` has the
     sha256 of every file; with a signer it is signed like a receipt.
@@ -59,26 +59,26 @@ def write_site(leaderboard: Leaderboard, folder: Path, signer: Signer | None) ->
     """
     if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARKER).exists():
         raise NotOurFolderError(f"{folder} has other files; name a new folder")
-    partial_ = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial_, ignore_errors=True)
-    partial_.mkdir(parents=True)
+    unfinished = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
     digests, size_bytes = dict[str, str](), 0
     for name, content in _files(leaderboard):
-        target = partial_ / name
+        target = unfinished / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
         digests[name] = sha256(content).hexdigest()
         size_bytes += len(content)
-    (partial_ / DIGESTS).write_bytes(_digests(digests, signer))
-    (partial_ / _MARKER).touch()
+    (unfinished / DIGESTS).write_bytes(_digests(digests, signer))
+    (unfinished / _MARKER).touch()
     if folder.is_dir():
         old = folder.with_name(folder.name + ".old")
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
-        partial_.rename(folder)
+        unfinished.rename(folder)
         shutil.rmtree(old)
     else:
-        partial_.rename(folder)
+        unfinished.rename(folder)
     return Written(num_files=len(digests) + 1, size_bytes=size_bytes, is_signed=signer is not None)
 
 

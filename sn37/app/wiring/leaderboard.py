@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
+from functools import partial
+from pathlib import Path
 
+from sn37.adapters.simnet.chain.schema import genesis_time_of
 from sn37.adapters.sqlite.record_reader import SqliteRecordReader
 from sn37.adapters.telemetry.head_times import HeadTimes
 from sn37.app.config.settings import Settings
-from sn37.app.errors import CommandError
 from sn37.app.leaderboard.block_times import BlockTimes
 from sn37.app.leaderboard.leaderboard import Leaderboard
 from sn37.app.schedule.lookup import rules_of_network
 from sn37.app.wiring.container import container_for
+from sn37.app.wiring.leaderboard_process import require_leaderboard
 from sn37.app.wiring.recorded_network import require_same_network
 from sn37.domain.ids import Block
 
@@ -34,25 +36,14 @@ def open_leaderboard(settings: Settings) -> Leaderboard:
     )
 
 
-def require_leaderboard() -> None:
-    """Check that the web application's packages are installed.
-
-    Raises:
-        CommandError: Names those that are missing.
-    """
-    missing = [name for name in ("fastapi", "jinja2", "uvicorn") if find_spec(name) is None]
-    if missing:
-        raise CommandError(
-            f"the leaderboard needs {', '.join(missing)}: run pip install 'sn37[leaderboard]'"
-        )
-
-
 def _times(settings: Settings) -> Callable[[], BlockTimes]:
     """Return the function for times: exact on simnet, else from the validator's events."""
     if settings.is_simnet:
-        from sn37.adapters.simnet.world import GENESIS_TIME  # slow to import
-
-        exact = BlockTimes([(Block(0), GENESIS_TIME)])
-        return lambda: exact
+        return partial(_times_of_simnet, settings.simnet_chain_file)
     seen = HeadTimes(settings.state_dir / "events.jsonl")
     return lambda: BlockTimes(seen().items())
+
+
+def _times_of_simnet(chain: Path) -> BlockTimes:
+    genesis = genesis_time_of(chain)  # the chain may be founded after the leaderboard has started
+    return BlockTimes() if genesis is None else BlockTimes([(Block(0), genesis)])

@@ -9,12 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import IO
 
 from sn37.app.config.setting_types import host_and_port
 from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError
-from sn37.app.wiring.leaderboard import require_leaderboard
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,19 @@ def leaderboard_beside(settings: Settings) -> Iterator[str | None]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def require_leaderboard() -> None:
+    """Check that the web application's packages are installed.
+
+    Raises:
+        CommandError: Names those that are missing.
+    """
+    missing = [name for name in ("fastapi", "jinja2", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise CommandError(
+            f"the leaderboard needs {', '.join(missing)}: run pip install 'sn37[leaderboard]'"
+        )
 
 
 def listener(host: str, port: int, flag: str) -> socket.socket:

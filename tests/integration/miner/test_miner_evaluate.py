@@ -7,8 +7,8 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+from sn37.adapters.simnet.chain.schema import GENESIS_TIME
 from sn37.adapters.simnet.feed.signed_logs import SENDERS
-from sn37.adapters.simnet.world import GENESIS_TIME
 from sn37.app.training.config import run_of
 from sn37.app.training.split import Split, freeze
 from sn37.domain.data.batches import TaskBatch

@@ -21,6 +21,7 @@ from sn37.adapters.admission.files import listing
 from sn37.adapters.simnet.chain.chain import SimnetChain
 from sn37.adapters.simnet.chain.genesis import ChainBuilder
 from sn37.adapters.simnet.chain.keys import SimnetSigner, keypair
+from sn37.adapters.simnet.chain.schema import GENESIS_TIME
 from sn37.adapters.simnet.feed.dataset import SimnetFeed
 from sn37.adapters.simnet.host.model_store import FolderModelStore
 from sn37.adapters.simnet.host.repositories import FolderRepositories, Visibility
@@ -31,7 +32,7 @@ from sn37.adapters.simnet.miners.roster import (
     TOKENIZER_REPO,
     TOKENIZER_REVISION,
 )
-from sn37.adapters.simnet.world import GENESIS_TIME, NETUID, SOURCE, register_senders
+from sn37.adapters.simnet.world import NETUID, SOURCE, register_senders
 from sn37.app.config.settings import Settings
 from sn37.app.schedule.lookup import rules_of_network
 from sn37.app.supervision.heads import Heads

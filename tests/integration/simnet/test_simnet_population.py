@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 import pytest
 
+from sn37.adapters.simnet.chain.schema import GENESIS_TIME
 from sn37.adapters.simnet.feed.signed_logs import SENDERS
 from sn37.adapters.simnet.miners import training_processes
 from sn37.adapters.simnet.miners.population import Population, prepare
@@ -34,7 +35,6 @@ from sn37.adapters.simnet.miners.roster import (
 from sn37.adapters.simnet.miners.train_models import Job, TrainingPlan
 from sn37.adapters.simnet.miners.training_processes import TrainingFailed, train_all
 from sn37.adapters.simnet.world import (
-    GENESIS_TIME,
     NETUID,
     SOURCE,
     World,

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sn37.app.leaderboard.views import Moment
@@ -18,6 +18,8 @@ HOSTILE = "</title><script>alert(1)</script>"
 
 
 @given(FINITE, FINITE)
+@example(0.75, 0.7)
+@example(0.0, 5e-324)
 def test_ticks_are_evenly_spaced_and_cover_every_value(one: float, other: float) -> None:
     low, high = sorted((one, other))
     ticks = _ticks(low, high)

@@ -11,39 +11,27 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from bittensor.sp_core import Keypair
 
 from sn37.adapters.signatures import is_signed_by
+from sn37.adapters.simnet.chain.keys import SimnetSigner, keypair
+from sn37.adapters.simnet.chain.schema import GENESIS_TIME, create_file
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.app.cli import root
 from sn37.app.cli.run import run
+from sn37.app.config.settings import load_settings
 from sn37.app.receipts.files import read_signed
 from sn37.app.receipts.signing import is_signed
 from sn37.app.web.static_site import NotOurFolderError, write_site
-from sn37.domain.ids import Hotkey
+from sn37.app.wiring.leaderboard import open_leaderboard
 from sn37.testing.builders import a_commitment, a_submission
-from tests.support.boards import Recorded, crowned, write_long
-
-
-class Signer:
-    """A hotkey in memory."""
-
-    def __init__(self) -> None:
-        self._pair = Keypair.create_from_uri("//leaderboard")
-
-    @property
-    def hotkey(self) -> Hotkey:
-        return Hotkey(self._pair.ss58_address)
-
-    def sign(self, message: bytes) -> bytes:
-        return bytes(self._pair.sign(message))
+from tests.support.boards import Recorded, crowned, served, write_long
 
 
 @pytest.fixture(scope="module")
@@ -59,27 +47,11 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
     return code, shown.out, shown.err
 
 
-@contextmanager
-def served(state_dir: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    command = ["leaderboard", "--network", "simnet", "--state-dir", str(state_dir)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sn37.app.main", *command, "--listen", "127.0.0.1:0"],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stderr is not None
-        yield process.stderr.readline().strip(), process
-    finally:
-        process.kill()
-        process.communicate()
-
-
 def test_it_prints_its_address_serves_and_stops_on_sigterm(record: Recorded) -> None:
     with served(record.path.parent) as (address, process):
         with urllib.request.urlopen(address, timeout=30) as answer:
             assert b"Who leads" in answer.read()
-        stream = urllib.request.urlopen(f"{address}events", timeout=30)  # an open page
+        stream = urllib.request.urlopen(f"{address}/events", timeout=30)  # an open page
         assert stream.readline() == b"retry: 3000\n"
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
@@ -90,7 +62,7 @@ def test_it_prints_its_address_serves_and_stops_on_sigterm(record: Recorded) -> 
 
 def test_an_open_page_learns_of_changes(record: Recorded) -> None:
     with served(record.path.parent) as (address, _):
-        stream = urllib.request.urlopen(f"{address}events", timeout=30)
+        stream = urllib.request.urlopen(f"{address}/events", timeout=30)
         assert stream.readline() == b"retry: 3000\n"
         assert stream.readline() == b"\n"
         store = SqliteStateStore(record.path)
@@ -114,7 +86,7 @@ def test_an_address_in_use_is_one_line(
     record: Recorded, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with served(record.path.parent) as (address, _):
-        place = address.removeprefix("http://").rstrip("/")
+        place = address.removeprefix("http://")
         code, _, err = call(capsys, "--state-dir", str(record.path.parent), "--listen", place)
     assert code == 1
     assert "in use; choose another address" in err
@@ -143,6 +115,29 @@ def test_a_newer_record_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert err.count("\n") == 1
 
 
+def test_times_of_a_simulated_network_are_those_of_its_chain(record: Recorded) -> None:
+    settings = load_settings({"network": "simnet", "state_dir": record.path.parent})
+    board = open_leaderboard(settings)
+
+    def time_of_block_0() -> datetime:
+        newest = board.overview().newest
+        assert newest is not None
+        assert newest.at is not None
+        return newest.at - timedelta(seconds=12 * newest.block)
+
+    assert time_of_block_0() == GENESIS_TIME  # a validator with --leaderboard has no chain yet
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    create_file(settings.simnet_chain_file, seed=0, genesis_time=start, head=0)
+    assert time_of_block_0() == start
+    settings.simnet_chain_file.unlink()
+
+
+def test_the_pages_of_simnet_need_neither_the_sdk_nor_what_scores_models() -> None:
+    hide = "import sys; sys.modules |= dict.fromkeys(('bittensor', 'torch', 'blake3'))"
+    use = "from sn37.app.wiring.leaderboard import open_leaderboard"
+    subprocess.run([sys.executable, "-c", f"{hide}; {use}"], check=True)
+
+
 # --- the site as files --------------------------------------------------------------------------
 
 
@@ -168,7 +163,7 @@ def test_the_written_site_is_whole_and_every_link_leads_to_a_file(
 
 
 def test_the_digests_are_of_every_file_and_signed(record: Recorded, tmp_path: Path) -> None:
-    folder, signer = tmp_path / "site", Signer()
+    folder, signer = tmp_path / "site", SimnetSigner(keypair(0, "leaderboard"))
     written = write_site(record.board(), folder, signer)
     assert written.is_signed
     signed = read_signed((folder / "digests.json").read_bytes())

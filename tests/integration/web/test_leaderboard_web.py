@@ -13,12 +13,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.app.leaderboard.leaderboard import Leaderboard
 from sn37.app.receipts.files import read_signed
+from sn37.app.web.answers import Answers
 from sn37.app.web.application import web_application
 from sn37.app.web.guarding import client_of
 from sn37.app.web.operations import OPERATIONS, PREFIX
@@ -208,6 +210,24 @@ def test_answers_are_compressed_for_those_who_ask(client: TestClient) -> None:
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.text == plain.text
     assert int(packed.headers["content-length"]) < len(plain.content) / 2
+
+
+def test_an_answer_that_many_want_at_once_is_made_once() -> None:
+    made: list[bytes] = []
+
+    def make() -> bytes:
+        made.append(b"page")
+        return made[-1]
+
+    async def ask() -> list[bytes]:
+        answers, request = Answers(lambda: "stamp"), Request({"type": "http", "headers": []})
+        found = await asyncio.gather(
+            *(answers.get(request, ("key",), make, "text/plain") for _ in range(20))
+        )
+        return [bytes(answer.body) for answer in found]
+
+    assert asyncio.run(ask()) == 20 * [b"page"]
+    assert made == [b"page"]
 
 
 def test_errors_of_the_interface_are_json(client: TestClient) -> None:

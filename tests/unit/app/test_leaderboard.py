@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from sn37.adapters.sqlite.record_reader import SqliteRecordReader
 from sn37.adapters.sqlite.state_store import SqliteStateStore
+from sn37.adapters.sqlite.stored import RESULT
 from sn37.app.leaderboard.block_times import BlockTimes
 from sn37.app.leaderboard.chronicle import Chronicle
 from sn37.app.leaderboard.describing import purpose, unit_of
@@ -23,7 +26,7 @@ from sn37.domain.reasons import Reason
 from sn37.domain.round.comparing import measure
 from sn37.domain.round.evidence import weigh
 from sn37.domain.round.signers import origins_of
-from sn37.domain.round.state import ScoredLater
+from sn37.domain.round.state import RoundResult, ScoredLater
 from sn37.domain.schedule.methods import Method
 from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import (
@@ -360,15 +363,27 @@ def test_a_missed_round_that_is_scored_later_is_read_again(
     assert [line.status for line in rounds.rounds] == ["scored later"]
 
 
-def rewrite(path: Path, key: RoundKey, result: object) -> None:
+def test_a_round_that_is_scored_later_takes_its_place_in_the_timeline(
+    small: tuple[SqliteStateStore, Recorded],
+) -> None:
+    store, record = small
+    key, board, alice = a_round_key(1, 2_160), record.board(), a_commitment("alice", 100)
+    row = an_entry_result(alice.key)
+    missed = a_round_result(key, skipped=Reason.ABSENT)
+    asyncio.run(store.save_submissions([a_submission(alice)]))
+    asyncio.run(store.finish_round(missed))
+    asyncio.run(store.finish_round(a_round_result(a_round_key(1, 2_520), entries=(row,))))
+    board.read_history()
+    later = ScoredLater(source=Hotkey("other"), after=Block(2_520), at=Block(2_600))
+    rewrite(record.path, key, replace(missed, later=later, entries=(row,)))
+    for reader in (board, record.board()):
+        view = reader.submission(alice.key)
+        assert view is not None
+        assert [r.round.block for r in view.rounds] == [2_520, 2_160]
+
+
+def rewrite(path: Path, key: RoundKey, result: RoundResult) -> None:
     """Write a result as the validator does that has scored a missed round."""
-    import sqlite3
-    from contextlib import closing
-
-    from sn37.adapters.sqlite.stored import RESULT
-    from sn37.domain.round.state import RoundResult
-
-    assert isinstance(result, RoundResult)
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute(
             "UPDATE round SET result = ? WHERE competition = ? AND sync_block = ?",

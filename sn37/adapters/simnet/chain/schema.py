@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 SCHEMA_VERSION = 1
+GENESIS_TIME = datetime(2025, 1, 1, tzinfo=UTC)  # of block 0, unless a run has a start time
 CACHE_KIB = 512  # of pages in memory; mostly the newest blocks are read
 
 _TABLES = """
@@ -123,6 +124,18 @@ def open_file(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def genesis_time_of(path: Path) -> datetime | None:
+    """Return the time of block 0, of a new chain if there is none; ``None`` if it is unreadable."""
+    if not path.exists():
+        return GENESIS_TIME
+    try:
+        with closing(open_file(path)) as connection:
+            (seconds,) = connection.execute("SELECT genesis_s FROM chain").fetchone()
+    except sqlite3.Error:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def require_chain(path: Path) -> None:

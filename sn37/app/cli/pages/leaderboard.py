@@ -1,4 +1,4 @@
-"""``sn37 leaderboard``: pages on a validator's record, for everybody."""
+"""``sn37 leaderboard``: pages on a validator's record."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ Rate = Annotated[
     float,
     typer.Option(min=0.1, help="Requests a second that one client may make, over time."),
 ]
-
-
 # The validator starts this command beside itself with a socket that listens already.
 Beside = Annotated[int | None, typer.Option(hidden=True, help="Socket of the validator.")]
 
