@@ -17,10 +17,11 @@ import pytest
 from sn37.adapters.simnet.chain.chain import SimnetChain
 from sn37.adapters.simnet.chain.genesis import ChainBuilder
 from sn37.adapters.simnet.chain.keys import keypair
+from sn37.adapters.simnet.chain.schema import GENESIS_TIME
 from sn37.adapters.simnet.host.repositories import FolderRepositories, Visibility
 from sn37.adapters.simnet.miners.roster import TOKENIZER_REPO, TOKENIZER_REVISION
 from sn37.adapters.simnet.outside_miners import Guest, open_guest
-from sn37.adapters.simnet.world import GENESIS_TIME, NETUID, register_senders
+from sn37.adapters.simnet.world import NETUID, register_senders
 from sn37.adapters.system.clock import SystemClock
 from sn37.app.cli import miner
 from sn37.domain.ids import Block, Coldkey, Hotkey
