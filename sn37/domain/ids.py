@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NewType
 
@@ -14,6 +15,8 @@ CompetitionId = NewType("CompetitionId", int)
 TaskName = NewType("TaskName", str)  # unique within a competition
 Seed = NewType("Seed", int)  # unsigned 256-bit number, see sampling.seed_of
 Digest = NewType("Digest", str)  # text of a hash; the function that makes it names the encoding
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 BLOCK_SECONDS = 12  # shortest time between two blocks; the chain never runs faster
 
@@ -43,3 +46,8 @@ class RoundKey:
 
     def __str__(self) -> str:
         return f"competition {self.competition}, round {self.sync_block}"
+
+
+def is_commit(revision: str) -> bool:
+    """True for a full commit of a repository (40 hex digits); it cannot move as a branch can."""
+    return _COMMIT.fullmatch(revision) is not None

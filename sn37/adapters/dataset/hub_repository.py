@@ -7,7 +7,6 @@ functions do not verify what they receive, and retry for longer than a round has
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -31,6 +30,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented,
 
 from sn37.domain.backoff import Backoff
 from sn37.domain.canonical import JsonValue
+from sn37.domain.ids import is_commit
 from sn37.ports.errors import DatasetUnavailable
 
 MAX_ANSWER_BYTES = 16 << 20  # of a listing; a file takes about 250 bytes of it
@@ -40,7 +40,6 @@ MAX_WAIT_S = 30.0  # the longest wait between two tries that the hub may ask for
 READ_TIMEOUT_S = 20.0  # of silence
 TRIES = 4
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 _T = TypeVar("_T")
 
@@ -144,7 +143,7 @@ class HubRepository:
     def _commit_of(self, url: str) -> str:
         with self._opened(url) as response:
             match _json(response):
-                case {"sha": str(commit)} if _COMMIT.fullmatch(commit):
+                case {"sha": str(commit)} if is_commit(commit):
                     return commit
         raise _Broken("the hub's answer does not name a commit")
 
@@ -224,7 +223,7 @@ def _json(response: httpx2.Response) -> JsonValue:
 
 def _commit(row: JsonValue) -> tuple[str, datetime]:
     match row:
-        case {"id": str(commit), "date": str(text)} if _COMMIT.fullmatch(commit):
+        case {"id": str(commit), "date": str(text)} if is_commit(commit):
             with suppress(ValueError):
                 date = datetime.fromisoformat(text)
                 if date.tzinfo is not None:

@@ -10,12 +10,12 @@ from sn37.app.config.path_checks import is_folder
 from sn37.app.errors import CommandError, UsageError
 from sn37.app.mining.admission_check import Repository, Request, Row, run_check
 from sn37.app.mining.miner_tools import MinerTools
+from sn37.domain.ids import is_commit
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.submission.admission import Examined
 from sn37.ports.errors import Unavailable
 
 _REPOSITORY = re.compile(r"([^/@\s]+/[^/@\s]+)@(\S+)")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 async def check_named(
@@ -60,7 +60,7 @@ async def _target(text: str, tools: MinerTools) -> Path | Repository:
             f"the check needs {', '.join(missing)}, which is not installed: "
             "run pip install 'sn37[hub]'"
         )
-    if isinstance(target, Repository) and not _COMMIT.fullmatch(target.commit):
+    if isinstance(target, Repository) and not is_commit(target.commit):
         raise UsageError(await _no_commit(target.repo, target.commit, tools))
     return target
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from sn37.app.config.toml_writer import key_text, value_text
 from sn37.app.errors import UsageError
-from sn37.app.schedule.pins import BRANCH, WRITTEN, is_commit
+from sn37.app.schedule.pins import BRANCH, WRITTEN
+from sn37.domain.ids import is_commit
 from sn37.domain.printable import printable
 from sn37.domain.schedule.competition import Freshness, ParameterValue, Source
 from sn37.domain.schedule.methods import LossUnit, Method

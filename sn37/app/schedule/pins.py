@@ -11,6 +11,7 @@ from sn37.app.config import toml_lines
 from sn37.app.config import toml_reader as toml_files
 from sn37.app.errors import CommandError
 from sn37.app.schedule.tables import parameter
+from sn37.domain.ids import is_commit
 from sn37.domain.schedule.competition import Freshness, Source
 from sn37.domain.schedule.schedule import Schedule
 from sn37.ports.dataset import Pin
@@ -21,7 +22,6 @@ ModelCommit = Callable[[str, str], Awaitable[str]]  # repository and branch to c
 WRITTEN = frozenset({"revision", "manifest"})  # parameters that pinning writes
 BRANCH = "main"
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -33,11 +33,6 @@ class Pinned:
     old: str
     new: Mapping[str, str]  # by key
     told: str = ""
-
-
-def is_commit(revision: str) -> bool:
-    """True for a commit, which cannot move as a branch can."""
-    return _COMMIT.fullmatch(revision) is not None
 
 
 def revision_of(source: Source) -> str | None:

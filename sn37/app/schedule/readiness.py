@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from importlib.util import find_spec
 
 from sn37.app.errors import CommandError
-from sn37.app.schedule.pins import WRITTEN, is_commit, revision_of
+from sn37.app.schedule.pins import WRITTEN, revision_of
 from sn37.domain.check_line import Check, Grade
+from sn37.domain.ids import is_commit
 from sn37.domain.schedule.competition import Source, Task, TokenizerRef
 from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.schedule import Schedule

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sn37.domain.canonical import ADDED_LATER
-from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, Digest, TaskName
+from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, Digest, TaskName, is_commit
 from sn37.domain.schedule.broken_rule import BrokenRule
 from sn37.domain.schedule.epsilon import Epsilon
 from sn37.domain.schedule.methods import Method
@@ -18,7 +18,7 @@ from sn37.domain.schedule.normalization import Identity, Normalization
 
 ParameterValue = bool | int | float | str | tuple["ParameterValue", ...]
 
-_COMMIT, _DIGEST = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 MIN_DEVIATIONS = 4.0
 # Mean losses below these are implausible on text that a model has not seen. The best models have
@@ -166,7 +166,7 @@ class BaseModelRef:
     reserve: float = 1.0  # rows that may replace odd ones, as a share of the sample
 
     def __post_init__(self) -> None:
-        if not _COMMIT.fullmatch(self.revision):
+        if not is_commit(self.revision):
             raise BrokenRule(
                 f"base_model: revision {self.revision!r} is not a commit; give its 40 hex digits",
                 "base_model",

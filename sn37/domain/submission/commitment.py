@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 
-from sn37.domain.ids import Block, CompetitionId, Digest, EntryKey, Hotkey
+from sn37.domain.ids import Block, CompetitionId, Digest, EntryKey, Hotkey, is_commit
 from sn37.domain.schedule.schedule import CommitmentFormat
 from sn37.domain.submission.models import ModelRef
 
@@ -24,7 +24,6 @@ MAX_DETAIL_CHARS = 60  # of a quoted part in a fault's detail
 # Hugging Face's rule for both halves of a repository id: ASCII letters, digits, "-", "_",
 # "."; not "-" or "." at either end; neither "--" nor ".."; no ".git" at the end.
 _REPO_PART = re.compile(r"(?!.*(?:--|\.\.))[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
-_REVISION = re.compile(r"[0-9a-f]{40}")
 # At most 9 digits, so that it fits into every reader's integer. "007" and "7" must not be two
 # texts for one competition. "\\d" would accept the digits of every script.
 _COMPETITION = re.compile(r"0|[1-9][0-9]{0,8}")
@@ -248,7 +247,7 @@ def _model_ref(parts: list[str]) -> ModelRef:
         )
     if not _REPO_PART.fullmatch(name) or name.endswith(".git"):
         raise _Malformed(CommitmentFault.NAME, f"not a Hugging Face name: {_quote(name)}")
-    if not _REVISION.fullmatch(revision):
+    if not is_commit(revision):
         # Attack 9: a branch or tag can be moved after the commitment.
         raise _Malformed(
             CommitmentFault.REVISION, f"not a commit of 40 hex digits: {_quote(revision)}"

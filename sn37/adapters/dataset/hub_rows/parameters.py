@@ -9,8 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from sn37.dataset_plugin import Parameters
 from sn37.domain.data.vetting import MAX_CHARACTERS
+from sn37.domain.ids import is_commit
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPO = r"^[A-Za-z0-9_.-]{1,48}/[A-Za-z0-9_.-]{1,96}$"
 _COLUMN = r"^[^.\x00-\x1f]{1,100}$"  # pyarrow addresses parts of columns by dots
 _PERHAPS_COLUMN = r"^[^.\x00-\x1f]{0,100}$"
@@ -44,7 +44,7 @@ class HubRowsParameters(Parameters):
     @field_validator("revision")
     @classmethod
     def _commit(cls, revision: str) -> str:
-        if not COMMIT.fullmatch(revision):
+        if not is_commit(revision):
             raise ValueError(
                 "not a commit of 40 hex digits; sn37 schedule pin writes today's into a schedule"
             )

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sn37.adapters.dataset.hub_repository import HubRepository
 from sn37.adapters.dataset.hub_rows.messages import End, Line, Order, Pinned, encode_line
-from sn37.adapters.dataset.hub_rows.parameters import COMMIT
 from sn37.adapters.dataset.hub_rows.table import Table, cache_folder
+from sn37.domain.ids import is_commit
 from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
 
 MAX_MEMORY_BYTES = 1 << 30  # a row group that unpacks to more ends only this process
@@ -41,8 +41,7 @@ def carry_out(order: Order) -> Iterator[Line]:
     )
     folder = cache_folder() if order.folder is None else Path(order.folder)
     if order.branch is not None:
-        is_commit = COMMIT.fullmatch(order.branch)
-        commit = order.branch if is_commit else repository.commit_of(order.branch)
+        commit = order.branch if is_commit(order.branch) else repository.commit_of(order.branch)
         parameters = parameters.model_copy(update={"revision": commit})
     table = Table(parameters, repository, folder or Path(tempfile.gettempdir()))
     if order.branch is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from sn37.adapters.admission.examine import examine
 from sn37.adapters.admission.stored_facts import cache_key
 from sn37.adapters.simnet.host.repositories import FolderRepositories
-from sn37.domain.ids import Digest
+from sn37.domain.ids import Digest, is_commit
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.admission import AdmissionStep, Examined
@@ -21,8 +20,6 @@ from sn37.ports.errors import ModelNotPublic, StoreUnavailable
 
 if TYPE_CHECKING:
     from sn37.ports.model_store import ModelExaminer
-
-_REVISION = re.compile(r"[0-9a-f]{40}")
 
 
 class FolderExaminer:
@@ -39,7 +36,7 @@ class FolderExaminer:
         return await asyncio.to_thread(self._examine, repo, revision, constraints, weights)
 
     async def commit_of(self, repo: str, name: str) -> str:
-        if _REVISION.fullmatch(name):
+        if is_commit(name):
             return name
         raise ModelNotPublic(f"{repo}: simnet's repositories have commits only, not {name!a}")
 

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from sn37.adapters.simnet.host.half_written import appear, own, sweep
 from sn37.domain.canonical import JsonValue, canonical_json
+from sn37.domain.ids import is_commit
 from sn37.domain.submission.models import ModelRef
 from sn37.durable import rename_whole
 
 META = "meta.json"
 _PARTIAL, _META = ".partial-", ".meta-"  # until complete
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_REVISION = re.compile(r"[0-9a-f]{40}")
 
 
 class Visibility(StrEnum):
@@ -58,7 +58,7 @@ class FolderRepositories:
         home = self._home(repo)
         if revision is None:
             revision = _revision_of(folder)
-        elif not _REVISION.fullmatch(revision):
+        elif not is_commit(revision):
             raise ValueError(f"revision {revision!r} is not 40 hex digits")
         home.mkdir(parents=True, exist_ok=True)
         target = home / revision
@@ -105,7 +105,7 @@ class FolderRepositories:
                 return None
         except ValueError:
             return None  # an invalid name cannot have been published
-        if not _REVISION.fullmatch(ref.revision):
+        if not is_commit(ref.revision):
             return None
         folder = self._home(ref.repo) / ref.revision
         return folder if folder.is_dir() else None
