@@ -1,4 +1,7 @@
-"""Health pages over HTTP, served by their own threads even if the event loop is stuck."""
+"""Health pages over HTTP, served by their own threads even if the event loop is stuck.
+
+Beside the pages, which are JSON, it serves WSGI applications, such as the metrics.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,15 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
 
 from sn37.domain.canonical import JsonValue
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 log = logging.getLogger(__name__)
 
@@ -23,15 +30,25 @@ Page = tuple[bool, Mapping[str, JsonValue]]
 
 
 class HealthServer:
-    """Serves the pages by path until closed.
+    """Serves the pages and applications by path until closed.
+
+    Applications are asked by GET alone, and only about what they may look at: query, accepted
+    types and encodings.
 
     Raises:
         OSError: The address is in use, or not of this machine.
     """
 
-    def __init__(self, host: str, port: int, pages: Mapping[str, Callable[[], Page]]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        pages: Mapping[str, Callable[[], Page]],
+        applications: Mapping[str, WSGIApplication] | None = None,
+    ) -> None:
         class Handler(_Handler):
             known = pages
+            served = applications or {}
 
         self._server = (_ServerOfIPv6 if ":" in host else _Server)((host, port), Handler)
         self._thread = threading.Thread(
@@ -65,12 +82,17 @@ class _ServerOfIPv6(_Server):
 
 class _Handler(BaseHTTPRequestHandler):
     known: Mapping[str, Callable[[], Page]]
+    served: Mapping[str, WSGIApplication]
     timeout = READ_TIMEOUT_S
     server_version = "sn37"
     sys_version = ""
 
     def do_GET(self) -> None:  # the library's name
-        page = self.known.get(self.path.partition("?")[0])
+        path, _, query = self.path.partition("?")
+        if (application := self.served.get(path)) is not None:
+            self._ask(application, path, query)
+            return
+        page = self.known.get(path)
         if page is None:
             self._answer(HTTPStatus.NOT_FOUND, {"error": f"no page here; try {self._paths()}"})
             return
@@ -82,10 +104,34 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Do not log requests, which come every few seconds."""
 
+    def _ask(self, application: WSGIApplication, path: str, query: str) -> None:
+        answers: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def begin(
+            status: str, headers: list[tuple[str, str]], _: object = None, /
+        ) -> Callable[[bytes], object]:
+            answers.append((status, headers))
+            return self.wfile.write  # for old programs; ours return their content
+
+        environment = {
+            "REQUEST_METHOD": "GET",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "HTTP_ACCEPT": self.headers.get("Accept", ""),
+            "HTTP_ACCEPT_ENCODING": self.headers.get("Accept-Encoding", ""),
+        }
+        content = b"".join(application(environment, begin))
+        status, headers = answers[-1]
+        self._send(HTTPStatus(int(status.partition(" ")[0])), headers, content)
+
     def _answer(self, status: HTTPStatus, body: Mapping[str, JsonValue]) -> None:
         content = json.dumps(body).encode() + b"\n"
+        self._send(status, [("Content-Type", "application/json")], content)
+
+    def _send(self, status: HTTPStatus, headers: Iterable[tuple[str, str]], content: bytes) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        for name, value in headers:
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
@@ -93,4 +139,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def _paths(self) -> str:
-        return ", ".join(sorted(self.known))
+        return ", ".join(sorted({*self.known, *self.served}))

@@ -88,6 +88,11 @@ class HealthBoard:
         now = self._clock.monotonic()
         return {what: o for what, o in self._outages.items() if now < o.over_at}
 
+    def outages_s(self) -> Mapping[str, float]:
+        """Return the seconds since each dependency that fails began to."""
+        now = self._clock.now()
+        return {what: (now - o.since).total_seconds() for what, o in self.outages().items()}
+
     def not_ready(self) -> str:
         """Return why the validator does not follow its chain; empty if it does."""
         if self._head is None:

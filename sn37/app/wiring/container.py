@@ -52,6 +52,7 @@ from sn37.app.supervision.heartbeat import STUCK_S, Pulse
 from sn37.app.supervision.supervisor import Supervisor
 from sn37.app.supervision.waiting_store import PatientStore, patiently
 from sn37.app.wiring.cold_start import build_starter
+from sn37.app.wiring.metrics import build_metrics, metrics_pages
 from sn37.app.wiring.missed_rounds import build_missed_rounds
 from sn37.app.wiring.network import Network
 from sn37.app.wiring.print_tables import printed
@@ -97,11 +98,14 @@ class Container(containers.DeclarativeContainer):
     event_log = providers.Callable(_file, settings.provided.state_dir, "events.jsonl")
     journal = providers.Singleton(JsonlSink, event_log, now=clock.provided.now)
     board = providers.Singleton(HealthBoard, clock=clock)
-    sink = providers.Singleton(FanOut, providers.List(console, journal, board))
-
     log_file = providers.Callable(_file, settings.provided.state_dir, "validator.log")
     watchdog = providers.Singleton(_watchdog, log_file)
     steps = providers.Singleton(Steps, clock)
+    metrics = providers.Singleton(
+        build_metrics, settings, clock=clock, board=board, steps=steps, watchdog=watchdog
+    )
+    sink = providers.Singleton(FanOut, providers.List(console, journal, board, metrics))
+
     pulse = providers.Singleton(
         Pulse,
         clock=clock,
@@ -112,7 +116,11 @@ class Container(containers.DeclarativeContainer):
         sink=sink,
         end=providers.Callable(partial, end_process, log_file),
     )
-    health_server = providers.Factory(HealthServer, pages=pulse.provided.pages.call())
+    health_server = providers.Factory(
+        HealthServer,
+        pages=pulse.provided.pages.call(),
+        applications=providers.Callable(metrics_pages, metrics),
+    )
 
     schedule = loaded.provided.schedule
     chain = network.provided.chain

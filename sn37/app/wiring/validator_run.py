@@ -91,6 +91,7 @@ async def _live(container: Container) -> None:
     await container.keeper().load()  # also locks the folder against a second validator
     if is_empty(container.keeper().state):
         folders.require_folders(container.settings().cold_start_from, "--cold-start-from")
+    container.metrics().follow(container.keeper(), container.loaded().schedule)
     _require_same_schedule(container)
     await _confine_workers(container)
     with leaderboard_beside(container.settings()) as address:

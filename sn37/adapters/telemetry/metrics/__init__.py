@@ -1,0 +1,1 @@
+"""Metrics of a validator, for Prometheus: from events and recorded rounds, read when scraped."""
