@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="simulate",
-    help="Measure the winner rule by simulation; docs/winner.md explains the figures.",
+    help="Measure the winner rule by simulation; sn37 docs winner explains the figures.",
     no_args_is_help=True,
 )
 
@@ -310,7 +309,7 @@ def _economy(
 ) -> None:
     """Measure what owners earn, by strategy and cost, on one subnet of 256 hotkeys.
 
-    Income follows the standings; docs/winner.md describes strategies and assumptions.
+    Income follows the standings; sn37 docs winner describes strategies and assumptions.
     """
     model = of.model()
     from sn37.app.simulate import costs, economy, market
@@ -324,7 +323,7 @@ def _economy(
     except ValueError as error:
         raise typer.BadParameter(f"--assume {error}") from error
     rules = market.Rules(samples=of.samples, model=model, costs=money, training=training)
-    with _bar(visible=not of.as_json) as progress:
+    with _progress(of) as progress:
         lines = economy.table(
             rules,
             strategy or known,
@@ -399,7 +398,7 @@ def _withheld_rows(
 
 
 def _measure(of: Shared, simulate: Callable[[Progress], list[Figure]]) -> None:
-    with _bar(visible=not of.as_json) as progress:
+    with _progress(of) as progress:
         figures = simulate(progress)
     if of.as_json:
         # An infinite number of rounds is null: JSON has no infinity.
@@ -410,13 +409,11 @@ def _measure(of: Shared, simulate: Callable[[Progress], list[Figure]]) -> None:
 
 
 @contextmanager
-def _bar(*, visible: bool) -> Iterator[Progress]:
-    from rich.console import Console
-    from rich.progress import Progress as Bar
+def _progress(of: Shared) -> Iterator[Progress]:
+    from sn37.app.cli.terminal.progress import counted
 
-    with Bar(console=Console(file=sys.stderr), disable=not visible, transient=True) as bar:
-        task = bar.add_task("simulating", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with counted("simulate", quiet=of.as_json) as told:
+        yield lambda done, total: told("trials", done, total)
 
 
 def _print_table(figures: list[Figure]) -> None:

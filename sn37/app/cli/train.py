@@ -75,7 +75,7 @@ def _print_example(competition: int, settings: Settings) -> None:
 
 
 def _train(file: Path, settings: Settings, *, data_only: bool, as_json: bool) -> None:
-    from sn37.app.cli.train_progress import shown
+    from sn37.app.cli.terminal.progress import shown
     from sn37.app.schedule.lookup import rules_of_network
     from sn37.app.training.config import load_config
     from sn37.app.training.run import is_first_process, prepare, train

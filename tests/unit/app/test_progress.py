@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from sn37.app.cli.train_progress import Bar, shown
+from sn37.app.cli.terminal.progress import Bar, shown
 from sn37.domain.training import Evaluated, Step
 
 STEP = Step(number=2, loss=1.25, learning_rate=1e-3, tokens=300, seconds=0.5)
