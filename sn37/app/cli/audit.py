@@ -35,6 +35,9 @@ def audit(
     """Derive every recorded verdict, crown, standing and weight again from the receipts.
 
     A validator may be running. Exit code 1 when a record differs from what is derived.
+
+    sn37 audit --state-dir STATE
+    sn37 audit --signers --json
     """
     flags = {name: value for name, value in locals().items() if name not in ("as_json", "signers")}
     from sn37.app.cli.terminal.progress import counted

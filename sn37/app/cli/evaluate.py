@@ -72,6 +72,8 @@ def evaluate(
     """Score a model and the champion as a round would, and estimate when it would win.
 
     Exit code 1 when a validator would refuse the model. Commits and uploads nothing.
+
+    sn37 miner evaluate MODEL --competition 1
     """
     flags = dict(locals())
     from sn37.app.cli.terminal.progress import counted

@@ -82,6 +82,9 @@ def replay(
 
     Samples come from --texts, from the state folder (kept by --keep-texts), or from their
     source. Exit code 1 when the losses differ or the signature is wrong.
+
+    sn37 replay receipt.json
+    sn37 replay receipt.json --structure
     """
     flags = dict(locals())
     from sn37.app.cli.terminal.progress import counted

@@ -132,9 +132,9 @@ def _root(
     Each command has a help page with examples: sn37 COMMAND -h. The documents are installed with
     the program: sn37 docs.
 
-        sn37 validator --network simnet --rounds 2
-        sn37 miner competitions
-        sn37 docs validator
+    sn37 validator --network simnet --rounds 2
+    sn37 miner competitions
+    sn37 docs validator
     """
 
 

@@ -47,7 +47,11 @@ def train(
     schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Fine-tune a model; repeat the command to continue an interrupted run."""
+    """Fine-tune a model; repeat the command to continue an interrupted run.
+
+    sn37 miner train --example 1
+    sn37 miner train train.toml
+    """
     flags = dict(locals())
     from sn37.app.config.settings import load_settings  # slow to import
 

@@ -1,4 +1,4 @@
-"""What is shown while a model is trained."""
+"""What is shown while a model is trained, a receipt replayed, a record audited."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from sn37.app.cli.terminal.progress import Bar, shown
+from sn37.app.cli.terminal.progress import Bar, counted, shown
 from sn37.domain.training import Evaluated, Step
 
 STEP = Step(number=2, loss=1.25, learning_rate=1e-3, tokens=300, seconds=0.5)
@@ -40,3 +40,47 @@ def test_elsewhere_than_on_a_terminal_there_are_lines_alone(
         bar.step(STEP)
         bar.note("a note")
     assert capsys.readouterr() == ("", said)
+
+
+class Clock:
+    """A clock that moves when it is told."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def plain(out: io.StringIO) -> Console:
+    return Console(file=out, force_terminal=False, width=200)
+
+
+def test_elsewhere_than_on_a_terminal_a_line_at_times_says_how_much_is_left() -> None:
+    out, clock = io.StringIO(), Clock()
+    with counted("replay", quiet=False, console=plain(out), now=clock) as told:
+        for done, at in ((1, 101.0), (2, 129.0), (3, 131.0), (4, 140.0), (30, 190.0)):
+            clock.now = at
+            told("blocks scored", done, 40)
+    assert out.getvalue() == (
+        "replay: blocks scored, 3 of 40, about 6 min left\n"
+        "replay: blocks scored, 30 of 40, 30 s left\n"
+    )
+
+
+def test_on_a_terminal_one_bar_counts() -> None:
+    out = io.StringIO()
+    with counted(
+        "audit", quiet=False, console=Console(file=out, force_terminal=True, width=100)
+    ) as told:
+        told("rounds", 3, 12)
+    assert "audit" in out.getvalue()
+    assert "3/12" in out.getvalue()
+    assert "rounds" in out.getvalue()
+
+
+def test_with_json_there_is_no_progress() -> None:
+    out, clock = io.StringIO(), Clock()
+    with counted("audit", quiet=True, console=plain(out), now=clock) as told:
+        clock.now = 1e6
+        told("rounds", 3, 12)
+    assert out.getvalue() == ""

@@ -42,10 +42,10 @@ def docs(
 
     On a terminal the program that PAGER names shows it; elsewhere it is printed as text.
 
-        sn37 docs
-        sn37 docs validator
-        sn37 docs validator --path
-        sn37 docs decisions
+    sn37 docs
+    sn37 docs validator
+    sn37 docs validator --path
+    sn37 docs decisions
     """
     from sn37.app.manual.library import DECISIONS, FOLDER, decisions, page_named, pages
 

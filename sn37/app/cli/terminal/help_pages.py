@@ -1,6 +1,7 @@
 """Help pages: complete at every width, with defaults, environment variables and examples.
 
-The text comes from the docstring of a command. Its indented lines are examples.
+The text comes from the docstring of a command. A paragraph of lines that begin with ``sn37`` has
+examples.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from sn37.app.cli import options
 
 HELP_OPTIONS = ("-h", "--help")
-INDENT = "    "  # of an example
 _MAX_NAMES = 0.4  # of a panel's width
 _HIGH = 100_000  # a limit above it is not worth a place in the help
 
@@ -36,6 +36,15 @@ class HelpCommand(TyperCommand):
         """Return a context in which ``-h`` asks for help, too."""
         extra.setdefault("help_option_names", [*HELP_OPTIONS])
         return super().make_context(info_name, args, parent=parent, **extra)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; to complete a line without checks, which take slow imports."""
+        if not ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
+        values, rest, _ = self.make_parser(ctx).parse_args(args=args)
+        ctx.params |= values
+        ctx.args = rest
+        return rest
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the page."""
@@ -53,6 +62,17 @@ class HelpGroup(TyperGroup):
         """Return a context in which ``-h`` asks for help, too."""
         extra.setdefault("help_option_names", [*HELP_OPTIONS])
         return super().make_context(info_name, args, parent=parent, **extra)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options; those that typer adds begin as ``False``.
+
+        It checks another beginning, with slow imports.
+        """
+        params = super().get_params(ctx)
+        for option in params:
+            if isinstance(option, TyperOption) and option.is_flag and option.default is None:
+                option.default = False
+        return params
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the page."""
@@ -74,7 +94,7 @@ def examples_of(command: TyperCommand | TyperGroup) -> tuple[str, ...]:
     return tuple(
         line.strip()
         for paragraph in _paragraphs(command.help)
-        if paragraph.startswith(INDENT)
+        if _is_of_examples(paragraph)
         for line in paragraph.splitlines()
     )
 
@@ -92,7 +112,7 @@ def _page(command: TyperCommand | TyperGroup, ctx: Any, width: int) -> Iterator[
     for line in _wrapped(usage, width - 1):
         yield Text(f" {line}", style="bold")
     for paragraph in _paragraphs(command.help):
-        if not paragraph.startswith(INDENT):
+        if not _is_of_examples(paragraph):
             yield ""
             yield from (Text(f" {line}") for line in _wrapped(paragraph, width - 1))
     yield ""
@@ -112,10 +132,13 @@ def _page(command: TyperCommand | TyperGroup, ctx: Any, width: int) -> Iterator[
 
 
 def _paragraphs(text: str | None) -> Iterator[str]:
-    """Yield the paragraphs of a help text; those of examples are indented."""
+    """Yield the paragraphs of a help text; only examples keep their lines."""
     for paragraph in inspect.cleandoc(text or "").split("\n\n"):
-        is_example = paragraph.startswith(INDENT)
-        yield paragraph if is_example else paragraph.replace("\n", " ")
+        yield paragraph if _is_of_examples(paragraph) else paragraph.replace("\n", " ")
+
+
+def _is_of_examples(paragraph: str) -> bool:
+    return all(line.lstrip().startswith("sn37 ") for line in paragraph.splitlines())
 
 
 def _usage(command: TyperCommand | TyperGroup, ctx: Any) -> Iterator[str]:
@@ -230,6 +253,6 @@ def _command_lines(command: str, width: int) -> Iterator[str]:
     for word in words:
         if line.strip() and len(line) + 1 + len(word) > width - 2:
             yield f"{line} \\"
-            line = INDENT
+            line = "    "
         line += word if not line.strip() else f" {word}"
     yield line
