@@ -4,7 +4,8 @@
     └── UsageError: the command was called wrongly; exit code 2
 
 The message is one line that says what is wrong and what to do. If several things are wrong, it
-announces one line for each. The command line prints them.
+announces one line for each. ``page`` names the document of ``sn37 docs`` that explains it, if one
+does. The command line prints them.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ class CommandError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str, *, lines: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, *, lines: Sequence[str] = (), page: str | None = None) -> None:
         super().__init__(message)
+        self.page = page
         self.lines = tuple(lines)  # what the message announces
 
 

@@ -72,7 +72,7 @@ def test_a_start_imports_only_the_command_that_is_called(
         "print(*(m for m in sys.modules if m.startswith('sn37.app.cli.')))"
     )
     assert done.returncode == 0, done.stderr
-    shared = {"ending", "options", "root", "run"}
+    shared = {"ending", "options", "root", "run", "terminal", "terminal.help_pages"}
     last = done.stdout.splitlines()[-1]
     imported = {name.removeprefix("sn37.app.cli.") for name in last.split()}
     assert imported - shared == commands

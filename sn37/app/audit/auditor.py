@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from sn37.app.audit.derived_past import Past
@@ -76,15 +76,23 @@ class Auditor:
         self._rule = rule
         self._verify = verify
 
-    async def run(self, *, by_signer: bool = False) -> AuditResult:
+    async def run(
+        self,
+        *,
+        by_signer: bool = False,
+        told: Callable[[str, int, int], None] = lambda what, done, total: None,
+    ) -> AuditResult:
         """Audit every recorded round, row of weights and submission.
 
         Time is linear in the number of rounds.
 
         Args:
             by_signer: Also show the effect of each signer's rows on the crowns.
+            told: Called after each record with what was audited, and how many of how many are done.
         """
         state = await self._store.load()
+        num_rounds = sum(map(len, state.rounds.values()))
+        total, done = num_rounds + len(state.weights), 0
         found: list[Difference] = []
         num_receipts = 0
         beginning, began = state.beginning, ALL_ROUNDS
@@ -101,11 +109,15 @@ class Auditor:
                 except ValueError as error:  # losses that no round can have
                     found.append(Difference(where, "recorded", f"impossible: {error}"))
                     past.is_whole = False
+                done += 1
+                told("rounds", done, total)
             found += past.check(state.submissions.values())
         for record in state.weights:
             found += self._weights(state, record)
+            done += 1
+            told("weights", done, total)
         return AuditResult(
-            rounds=sum(map(len, state.rounds.values())),
+            rounds=num_rounds,
             receipts=num_receipts,
             weights=len(state.weights),
             differences=tuple(found),

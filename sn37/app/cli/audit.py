@@ -16,6 +16,7 @@ from sn37.app.cli import options
 if TYPE_CHECKING:
     from sn37.app.audit.auditor import AuditResult
     from sn37.app.audit.signers import SignedPair
+    from sn37.app.cli.terminal.progress import Told
     from sn37.app.config.settings import Settings
     from sn37.domain.round.even_signers import Share
 
@@ -34,12 +35,17 @@ def audit(
     """Derive every recorded verdict, crown, standing and weight again from the receipts.
 
     A validator may be running. Exit code 1 when a record differs from what is derived.
+
+    sn37 audit --state-dir STATE
+    sn37 audit --signers --json
     """
     flags = {name: value for name, value in locals().items() if name not in ("as_json", "signers")}
+    from sn37.app.cli.terminal.progress import counted
     from sn37.app.config.settings import load_settings
     from sn37.domain.canonical import as_json as as_json_value
 
-    result = asyncio.run(_audit(load_settings(flags), by_signer=signers))
+    with counted("audit", quiet=as_json) as told:
+        result = asyncio.run(_audit(load_settings(flags), by_signer=signers, told=told))
     if as_json:
         typer.echo(json.dumps(as_json_value(result), indent=2))
     else:
@@ -59,10 +65,10 @@ def audit(
                 "no champion has a predecessor or a challenger to be compared with yet; that takes "
                 "more rounds"
             )
-        told = f"{len(result.differences)} differences" if result.differences else "all follows"
+        found = f"{len(result.differences)} differences" if result.differences else "all follows"
         typer.echo(
             f"{result.rounds} rounds, {result.receipts} receipts, {result.weights} rows of "
-            f"weights: {told}"
+            f"weights: {found}"
         )
     return 1 if result.differences else 0
 
@@ -99,7 +105,7 @@ def _evened(share: Share | None) -> str:
     return f"the median signer's is {share.median:.2%}, {cut}; "
 
 
-async def _audit(settings: Settings, *, by_signer: bool) -> AuditResult:
+async def _audit(settings: Settings, *, by_signer: bool, told: Told) -> AuditResult:
     from sn37.app.schedule.lookup import rules_of_network
     from sn37.app.wiring.container import container_for  # slow to import
     from sn37.app.wiring.networks import signature_check
@@ -113,6 +119,7 @@ async def _audit(settings: Settings, *, by_signer: bool) -> AuditResult:
         container.back_up_state()(container.state_file(), copy)
         store = container.open_state(copy)
         try:
-            return await container.auditor(store=store, verify=verify).run(by_signer=by_signer)
+            auditor = container.auditor(store=store, verify=verify)
+            return await auditor.run(by_signer=by_signer, told=told)
         finally:
             await store.close()

@@ -37,7 +37,11 @@ def base(
     schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List models to start from, or fetch one and verify it as a validator does."""
+    """List models to start from, or fetch one and verify it as a validator does.
+
+    sn37 miner base --competition 1
+    sn37 miner base champion --competition 1 --to base
+    """
     flags = dict(locals())
     from sn37.app.config.settings import load_settings
     from sn37.app.mining.base_sources import source_of

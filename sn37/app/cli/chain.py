@@ -45,6 +45,8 @@ def check(
     Begins with the data sets and tasks of the schedule, as sn37 doctor --network does. Composes
     weights and asks for their fee, but sends nothing. Exit code 1 when a check failed; 0 when
     there are only warnings.
+
+    sn37 chain check --network test --wallet NAME
     """
     settings = _settings({k: v for k, v in locals().items() if k != "as_json"})
     checks = asyncio.run(_check(settings, shown=not as_json))
@@ -64,7 +66,10 @@ def commitments(
     state_dir: options.StateDir = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print the commitments of the subnet's miners, in order of precedence."""
+    """Print the commitments of the subnet's miners, in order of precedence.
+
+    sn37 chain commitments --network finney --json
+    """
     settings = _settings({k: v for k, v in locals().items() if k != "as_json"})
     head, book = _read(_commitments(settings))
     ordered = sorted(book.well_formed.values(), key=lambda c: c.precedence)
@@ -104,7 +109,10 @@ def base_models(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print the models of the pre-training subnet by incentive; a miner can start from them."""
+    """Print the models of the pre-training subnet by incentive; a miner can start from them.
+
+    sn37 chain base-models --base-netuid 9
+    """
     settings = _settings(
         {"config": config, "network": network, "endpoint": endpoint, "state_dir": state_dir}
     )

@@ -32,25 +32,31 @@ _SETTINGS = (
 )
 
 
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="REPO@COMMIT|FOLDER", help="A commit on the Hugging Face Hub, or a folder."
+    ),
+]
+Tokenizer = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the competition's tokenizer; used when checking a folder."),
+]
+NoWeights = Annotated[
+    bool, typer.Option("--no-weights", help="Stop before the weights are read or downloaded.")
+]
+NoLoading = Annotated[
+    bool, typer.Option("--no-loading", help="Do not load the model and score samples.")
+]
+
+
 def check(
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="REPO@COMMIT|FOLDER", help="A commit on the Hugging Face Hub, or a folder."
-        ),
-    ],
+    target: Target,
     competition: options.Competition,
     at: options.RulesAt = None,
-    tokenizer: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the competition's tokenizer; used when checking a folder."),
-    ] = None,
-    no_weights: Annotated[
-        bool, typer.Option("--no-weights", help="Stop before the weights are read or downloaded.")
-    ] = False,
-    no_loading: Annotated[
-        bool, typer.Option("--no-loading", help="Do not load the model and score samples.")
-    ] = False,
+    tokenizer: Tokenizer = None,
+    no_weights: NoWeights = False,
+    no_loading: NoLoading = False,
     config: options.Config = None,
     network: options.Network = None,
     state_dir: options.StateDir = None,
@@ -63,6 +69,9 @@ def check(
     """Make the checks of a validator on a model. Commits and uploads nothing.
 
     Exit code 1 when a validator would refuse the model.
+
+    sn37 check MODEL --competition 1
+    sn37 check NAMESPACE/NAME@COMMIT --competition 1 --no-weights
     """
     flags = dict(locals())
     from sn37.app.config.settings import load_settings

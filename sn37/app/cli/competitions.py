@@ -17,7 +17,10 @@ def competitions(
     schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the competitions: limits, tasks, and the margin to win. Needs no network."""
+    """List the competitions: limits, tasks, and the margin to win. Needs no network.
+
+    sn37 miner competitions --network simnet
+    """
     from sn37.app.config.settings import load_settings
     from sn37.app.schedule.advice import competition_lines
     from sn37.app.schedule.lookup import rules_of_network  # slow to import

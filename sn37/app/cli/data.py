@@ -98,7 +98,10 @@ def sample(
     state_dir: options.StateDir = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Collect a source's rows, draw samples as a round does, and print them."""
+    """Collect a source's rows, draw samples as a round does, and print them.
+
+    sn37 data sample word_sorting --seed 7 --count 3
+    """
     from sn37.app.data_tools.sample import sample as draw_sample
     from sn37.app.wiring.machine import Machine
     from sn37.app.wiring.plugins import installed_plugin
@@ -149,6 +152,8 @@ def check(
 
     Reads the source several times, also in processes with another hash seed, locale and time
     zone.
+
+    sn37 data check word_sorting
     """
     from sn37.app.samples.plugins import SIMNET_SOURCE
     from sn37.domain.check_line import Grade
@@ -193,6 +198,8 @@ def overlap(
 
     Exit code 1 when more of them than --at-most are known. Runs of words that more than ten rows
     of the source have are its wording, and do not count.
+
+    sn37 data overlap train.jsonl word_sorting --seed 7 --at-most 0.01
     """
     from sn37.app.data_tools.training_overlap import Rows
     from sn37.domain.printable import one_line

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,8 +72,11 @@ def evaluate(
     """Score a model and the champion as a round would, and estimate when it would win.
 
     Exit code 1 when a validator would refuse the model. Commits and uploads nothing.
+
+    sn37 miner evaluate MODEL --competition 1
     """
     flags = dict(locals())
+    from sn37.app.cli.terminal.progress import counted
     from sn37.app.config.settings import load_settings
     from sn37.app.mining.evaluate import EvaluateRequest, source_of_model
     from sn37.app.mining.evaluate import evaluate as run
@@ -89,19 +91,14 @@ def evaluate(
         tokenizer=tokenizer,
         trained=trained,
     )
-    found = asyncio.run(run(Machine(settings), request, told=_progress))
+    with counted("evaluate", quiet=as_json) as told:
+        found = asyncio.run(run(Machine(settings), request, told=told))
     if as_json:
         typer.echo(json.dumps({"model": model, **_as_json(found)}, indent=2))
     else:
         for line in _lines(found):
             typer.echo(line)
     return 1 if found.refusal else 0
-
-
-def _progress(what: str, done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if done == total else ""
-        typer.echo(f"\rscored {what}: {done} of {total} blocks of samples{end}", err=True, nl=False)
 
 
 def _lines(found: Evaluation) -> Iterator[str]:

@@ -25,7 +25,10 @@ def models(
     schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the models on disk and those still to be fetched; a validator may be running."""
+    """List the models on disk and those still to be fetched; a validator may be running.
+
+    sn37 models --state-dir STATE
+    """
     flags = {k: v for k, v in locals().items() if k != "as_json"}
     from sn37.app.config.settings import load_settings  # slow to import
 

@@ -1,4 +1,8 @@
-"""Command-line options that several commands share, named as in the current ``btcli``."""
+"""Command-line options that several commands share, named as in the current ``btcli``.
+
+All but those in ``_OF_COMMANDS`` are settings: what is not given comes from an environment
+variable, a file or the default that ``show_default`` repeats for the help.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperOption
+from typer.models import OptionInfo
 
 from sn37.app.config.number_limits import MAX_BLOCK, MAX_COUNT, MAX_DAYS, MAX_SEED, MAX_THREADS
+
+# Panels of the help.
+NETWORK, WALLET, SCORING, SIMNET = "Network", "Wallet", "Scoring", "Simnet"
+RECORD, WATCHING, RELEASES = "Record", "Watching", "Releases"
 
 Config = Annotated[
     Path | None,
@@ -20,6 +30,8 @@ Network = Annotated[
         "-n",
         "--subtensor.network",
         help="finney, test, local, a ws:// address, or simnet (a simulated network).",
+        rich_help_panel=NETWORK,
+        show_default="finney",
     ),
 ]
 Endpoint = Annotated[
@@ -28,36 +40,86 @@ Endpoint = Annotated[
         "--endpoint",
         metavar="ADDRESS",
         help="Another ws:// address of the same chain; repeatable.",
+        rich_help_panel=NETWORK,
     ),
 ]
-Netuid = Annotated[int | None, typer.Option(min=0, max=65535, help="Number of the subnet.")]
+Netuid = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=65535, help="Number of the subnet.", rich_help_panel=NETWORK, show_default="37"
+    ),
+]
 Wallet = Annotated[
-    str | None, typer.Option("--wallet", "-w", "--wallet.name", help="Name of the wallet.")
+    str | None,
+    typer.Option(
+        "--wallet", "-w", "--wallet.name", help="Name of the wallet.", rich_help_panel=WALLET
+    ),
 ]
 WalletHotkey = Annotated[
     str | None,
-    typer.Option("--wallet-hotkey", "-H", "--wallet.hotkey", help="Name of the wallet's hotkey."),
+    typer.Option(
+        "--wallet-hotkey",
+        "-H",
+        "--wallet.hotkey",
+        help="Name of the wallet's hotkey.",
+        rich_help_panel=WALLET,
+        show_default="default",
+    ),
 ]
 WalletPath = Annotated[
-    Path | None, typer.Option("--wallet-path", "--wallet.path", help="Folder of the wallets.")
+    Path | None,
+    typer.Option(
+        "--wallet-path",
+        "--wallet.path",
+        help="Folder of the wallets.",
+        rich_help_panel=WALLET,
+        show_default="~/.bittensor/wallets",
+    ),
 ]
-StateDir = Annotated[Path | None, typer.Option(help="Folder for everything that the run writes.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+StateDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for everything that the run writes.",
+        rich_help_panel=RECORD,
+        show_default="~/.local/state/sn37/NETWORK-NETUID",
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(help="auto, cpu or cuda.", rich_help_panel=SCORING, show_default="auto"),
+]
 Dtype = Annotated[
-    str | None, typer.Option(help="auto; on simnet and local also bfloat16 or float32.")
+    str | None,
+    typer.Option(
+        help="auto; on simnet and local also bfloat16 or float32.",
+        rich_help_panel=SCORING,
+        show_default="auto",
+    ),
 ]
 Offline = Annotated[
     bool | None,
-    typer.Option("--offline", help="Follow the chain and score, but never send weights."),
+    typer.Option(
+        "--offline",
+        help="Follow the chain and score, but never send weights.",
+        rich_help_panel=NETWORK,
+    ),
 ]
 Threads = Annotated[
-    int | None, typer.Option(min=1, max=MAX_THREADS, help="CPU threads of the scorer.")
+    int | None,
+    typer.Option(
+        min=1,
+        max=MAX_THREADS,
+        help="CPU threads of the scorer.",
+        rich_help_panel=SCORING,
+        show_default="1",
+    ),
 ]
 AllowWeakSandbox = Annotated[
     bool | None,
     typer.Option(
         "--allow-weak-sandbox",
         help="Score even if this host cannot confine models; see sn37 doctor.",
+        rich_help_panel=SCORING,
     ),
 ]
 Competition = Annotated[int, typer.Option(help="Number of the competition in the schedule.")]
@@ -73,16 +135,28 @@ RulesAt = Annotated[
 Count = Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Number of samples.")]
 Seed = Annotated[
     int | None,
-    typer.Option(min=0, max=MAX_SEED, help="Seed of simnet; the same seed repeats a run."),
+    typer.Option(
+        min=0,
+        max=MAX_SEED,
+        help="Seed of simnet; the same seed repeats a run.",
+        rich_help_panel=SIMNET,
+        show_default="0",
+    ),
 ]
 Pace = Annotated[
-    str | None, typer.Option(help="Time on simnet: virtual (as fast as possible) or real.")
+    str | None,
+    typer.Option(
+        help="Time on simnet: virtual (as fast as possible) or real.",
+        rich_help_panel=SIMNET,
+        show_default="virtual",
+    ),
 ]
 StartTime = Annotated[
     str | None,
     typer.Option(
         metavar="now|TIME",
         help="Time at which simnet's clock starts, for sources that have only present rows.",
+        rich_help_panel=SIMNET,
     ),
 ]
 Rounds = Annotated[
@@ -91,7 +165,9 @@ Rounds = Annotated[
 ]
 ScheduleFile = Annotated[
     Path | None,
-    typer.Option("--schedule", help="File of another schedule; not on finney."),
+    typer.Option(
+        "--schedule", help="File of another schedule; not on finney.", rich_help_panel=NETWORK
+    ),
 ]
 KeepTexts = Annotated[
     int | None,
@@ -99,6 +175,8 @@ KeepTexts = Annotated[
         min=0,
         max=MAX_COUNT,
         help="Keep the samples of this many finished rounds of each competition.",
+        rich_help_panel=RECORD,
+        show_default="0",
     ),
 ]
 KeepHistory = Annotated[
@@ -107,32 +185,73 @@ KeepHistory = Annotated[
         min=1,
         max=MAX_DAYS,
         metavar="DAYS",
-        help="Keep losses and receipts for this many days; by default 90.",
+        help="Keep losses and receipts for this many days.",
+        rich_help_panel=RECORD,
+        show_default="90",
     ),
 ]
 Health = Annotated[
     str | None,
-    typer.Option(metavar="HOST:PORT", help="Address of the pages /healthz and /readyz."),
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Address of the pages /healthz and /readyz.",
+        rich_help_panel=WATCHING,
+    ),
 ]
 Leaderboard = Annotated[
     str | None,
-    typer.Option(metavar="HOST:PORT", help="Address of the leaderboard; port 0: any."),
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Address of the leaderboard; port 0: any.",
+        rich_help_panel=WATCHING,
+    ),
 ]
 ReleaseRoot = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Root of the maintainers' keys, which sign releases."),
+    typer.Option(
+        metavar="FILE",
+        help="Root of the maintainers' keys, which sign releases.",
+        rich_help_panel=RELEASES,
+    ),
 ]
-InstallDir = Annotated[Path | None, typer.Option(help="Folder of the installed releases.")]
+InstallDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the installed releases.", rich_help_panel=RELEASES, show_default="/opt/sn37"
+    ),
+]
 ColdStartFrom = Annotated[
     list[Path] | None,
     typer.Option(
         "--cold-start-from",
         metavar="FOLDER",
         help="Begin with the rounds that another validator exported; repeatable.",
+        rich_help_panel=RECORD,
     ),
 ]
-LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
+LogLevel = Annotated[
+    str | None,
+    typer.Option(
+        help="debug, info, warning or error.", rich_help_panel=WATCHING, show_default="info"
+    ),
+]
 JsonFile = Annotated[
-    Path | None, typer.Option("--json", help="Write the finished rounds to this file.")
+    Path | None,
+    typer.Option(
+        "--json", help="Write the finished rounds to this file.", rich_help_panel=WATCHING
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+_OF_COMMANDS = (Competition, RulesAt, Count, AsJson)
+_SETTINGS = {
+    info.help
+    for alias in list(globals().values())
+    for info in getattr(alias, "__metadata__", ())
+    if isinstance(info, OptionInfo) and alias not in _OF_COMMANDS
+}
+
+
+def variable_of(option: TyperOption) -> str | None:
+    """Return the environment variable of an option that is a setting."""
+    return f"SN37_{str(option.name).upper()}" if option.help in _SETTINGS else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
+from sn37.app.cli.terminal.reporting import report as print_report
 from sn37.app.config.number_limits import MAX_MINUTES
 from sn37.app.config.path_checks import is_folder
 from sn37.app.errors import CommandError, UsageError
@@ -97,6 +97,8 @@ def publish(
     """Check a model, upload it privately, commit to it, and make it public.
 
     If it is interrupted, repeat the command: it continues, and never commits twice.
+
+    sn37 miner publish MODEL --repo NAMESPACE/NAME --competition 1 --dry-run
     """
     flags = dict(locals())
     from rich.console import Console  # these are slow to import
@@ -123,11 +125,7 @@ def publish(
     with Countdown(Console(stderr=True, highlight=False)) as countdown:
         publishing = publish_model(machine, request, tell=countdown.tell, waiting=countdown.waiting)
         report = asyncio.run(publishing)
-    if as_json:
-        typer.echo(json.dumps(_as_json(report), indent=2))
-        return
-    for line in _lines(report):
-        typer.echo(line)
+    print_report(_as_json(report), *_lines(report), as_json=as_json)
 
 
 def register_hotkey(
@@ -137,9 +135,13 @@ def register_hotkey(
     wallet: options.Wallet = None,
     wallet_hotkey: options.WalletHotkey = None,
     state_dir: options.StateDir = None,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Register a hotkey on simnet; on a real network use btcli."""
-    flags = dict(locals())
+    """Register a hotkey on simnet; on a real network use btcli.
+
+    sn37 miner register --network simnet --wallet NAME
+    """
+    flags = {name: value for name, value in locals().items() if name != "as_json"}
     from sn37.app.config.settings import load_settings
     from sn37.app.wiring.machine import Machine
     from sn37.app.wiring.mining import open_guest  # slow to import
@@ -157,7 +159,10 @@ def register_hotkey(
         raise CommandError(str(error)) from error
     finally:
         guest.chain.close()
-    typer.echo(f"{guest.signer.hotkey} has uid {uid} on subnet {settings.netuid} of simnet")
+    hotkey = guest.signer.hotkey
+    said = f"{hotkey} has uid {uid} on subnet {settings.netuid} of simnet"
+    document = {"hotkey": hotkey, "uid": uid, "netuid": settings.netuid}
+    print_report(document, said, as_json=as_json)
 
 
 class Countdown:

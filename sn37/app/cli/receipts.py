@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
+from sn37.app.cli.terminal.reporting import report
 from sn37.app.config.number_limits import MAX_BLOCK
 
 if TYPE_CHECKING:
@@ -41,13 +42,16 @@ def export(
     network: options.Network = None,
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Write every finished round with its signed receipts; a validator may be running.
 
     Rounds that are there already stay as they are, so the same command adds only the new ones.
     Another validator can begin with them: sn37 validator --cold-start-from.
+
+    sn37 receipts export FOLDER --since 3786611
     """
-    flags = {n: value for n, value in locals().items() if n not in ("folder", "since")}
+    flags = {n: v for n, v in locals().items() if n not in ("folder", "since", "as_json")}
     from sn37.app.config.path_checks import require_folder_or_nothing
     from sn37.app.config.settings import load_settings
 
@@ -55,7 +59,9 @@ def export(
 
     new, there, unsigned = asyncio.run(_export(load_settings(flags), folder, since))
     told = f"; {unsigned} left out: no statement (made by an older version, or removed)"
-    typer.echo(f"{folder}: {new} rounds written, {there} were there{told if unsigned else ''}")
+    said = f"{folder}: {new} rounds written, {there} were there{told if unsigned else ''}"
+    document = {"folder": str(folder), "written": new, "were_there": there, "left_out": unsigned}
+    report(document, said, as_json=as_json)
 
 
 @app.command()
@@ -66,7 +72,10 @@ def overlap(
     ],
     as_json: options.AsJson = False,
 ) -> None:
-    """Print how many samples of a round two validators share, from their receipts' manifests."""
+    """Print how many samples of a round two validators share, from their receipts' manifests.
+
+    sn37 receipts overlap ours.json theirs.json
+    """
     import json
     from dataclasses import asdict
 

@@ -17,6 +17,7 @@ from sn37.app.errors import CommandError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from sn37.app.cli.terminal.progress import Told
     from sn37.app.config.settings import Settings
     from sn37.app.replay.report import Signature
     from sn37.app.replay.rescored import Rescored
@@ -32,23 +33,32 @@ _SETTINGS = (
 )
 
 
+ReceiptFile = Annotated[
+    str, typer.Argument(metavar="RECEIPT", help="File of the receipt; - for standard input.")
+]
+Model = Annotated[
+    Path | None, typer.Option(help="Folder of the model; by default it is downloaded.")
+]
+Tokenizer = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the competition's tokenizer; by default it is downloaded."),
+]
+Texts = Annotated[
+    list[Path] | None,
+    typer.Option(help="Samples, as sn37 data sample --json prints them; repeatable."),
+]
+ScheduleName = Annotated[
+    str | None,
+    typer.Option(help="File or preset of the receipt's schedule; by default the network's."),
+]
+
+
 def replay(
-    receipt: Annotated[
-        str, typer.Argument(metavar="RECEIPT", help="File of the receipt; - for standard input.")
-    ],
-    model: Annotated[
-        Path | None, typer.Option(help="Folder of the model; by default it is downloaded.")
-    ] = None,
-    tokenizer: Annotated[
-        Path | None, typer.Option(help="Folder of the competition's tokenizer.")
-    ] = None,
-    texts: Annotated[
-        list[Path] | None,
-        typer.Option(help="Samples, as sn37 data sample --json prints them; repeatable."),
-    ] = None,
-    schedule: Annotated[
-        str | None, typer.Option(help="File or preset of the receipt's schedule.")
-    ] = None,
+    receipt: ReceiptFile,
+    model: Model = None,
+    tokenizer: Tokenizer = None,
+    texts: Texts = None,
+    schedule: ScheduleName = None,
     config: options.Config = None,
     network: options.Network = None,
     endpoint: options.Endpoint = None,
@@ -72,8 +82,12 @@ def replay(
 
     Samples come from --texts, from the state folder (kept by --keep-texts), or from their
     source. Exit code 1 when the losses differ or the signature is wrong.
+
+    sn37 replay receipt.json
+    sn37 replay receipt.json --structure
     """
     flags = dict(locals())
+    from sn37.app.cli.terminal.progress import counted
     from sn37.app.config.settings import load_settings
     from sn37.app.replay.report import Replayed
 
@@ -81,8 +95,10 @@ def replay(
     read, signed = _read(receipt)
     if structure:
         return _check_structure(settings, read, signed, schedule, as_json=as_json)
+    with counted("replay", quiet=as_json) as told:
+        found = _score_again(settings, read, schedule, model, tokenizer, texts or (), told)
     replayed = Replayed(
-        found=_score_again(settings, read, schedule, model, tokenizer, texts or ()),
+        found=found,
         signature=_signature(signed),
         validator=signed.hotkey if signed else None,
     )
@@ -100,6 +116,7 @@ def _score_again(
     model: Path | None,
     tokenizer: Path | None,
     texts: Sequence[Path],
+    told: Told,
 ) -> Rescored:
     from sn37.app.replay.inputs import Replay, replay
     from sn37.app.wiring.machine import Machine
@@ -119,7 +136,10 @@ def _score_again(
     def kept() -> Mapping[TaskName, Iterable[Sample]]:
         return {task: pool.samples for task, pool in machine.pools(receipt.round).items()}
 
-    return asyncio.run(replay(wanted, kept=kept, told=_progress))
+    def scored(done: int, total: int) -> None:
+        told("blocks of samples scored", done, total)
+
+    return asyncio.run(replay(wanted, kept=kept, told=scored))
 
 
 def _check_structure(
@@ -220,9 +240,3 @@ def _remedy(name: str | None, settings: Settings, receipt: Receipt) -> str:
         f"give the receipt's schedule with --schedule FILE, it came with sn37 "
         f"{receipt.code_version}"
     )
-
-
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if done == total else ""
-        typer.echo(f"\rscored {done} of {total} blocks of samples{end}", err=True, nl=False)

@@ -9,6 +9,7 @@ import typer
 
 import sn37
 from sn37.app.cli.run import add_commands, run
+from sn37.app.cli.terminal.help_pages import HelpGroup
 from sn37.app.interrupts import leave
 
 COMMANDS = {
@@ -72,16 +73,42 @@ COMMANDS = {
     ),
     "simulate": (
         "sn37.app.cli.simulate:app",
-        "Measure the winner rule by simulation; docs/winner.md explains the figures.",
+        "Measure the winner rule by simulation; sn37 docs winner explains the figures.",
+    ),
+    "docs": (
+        "sn37.app.cli.pages.docs:docs",
+        "List the installed documents, or show one.",
     ),
 }
 
-app = typer.Typer(
-    name="sn37",
-    help="Subnet 37: fine-tuning competitions on Bittensor.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+# Panels of the help, in this order; a command without one is below them.
+PANELS = {
+    name: title
+    for title, names in {
+        "Mine": ("miner", "check", "data"),
+        "Validate": ("validator", "doctor", "status", "models", "state", "upgrade"),
+        "Who leads, and why": (
+            "champions",
+            "standings",
+            "leaderboard",
+            "audit",
+            "replay",
+            "receipts",
+        ),
+        "Rules and chain": ("schedule", "chain", "simulate"),
+        "Documents and releases": ("docs", "release"),
+    }.items()
+    for name in names
+}
+
+
+class RootGroup(HelpGroup):
+    """The program's commands, by what they are for."""
+
+    panels = PANELS
+
+
+app = typer.Typer(name="sn37", cls=RootGroup, add_completion=True, pretty_exceptions_enable=False)
 add_commands(app, COMMANDS)
 
 
@@ -100,7 +127,15 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    """Subnet 37: fine-tuning competitions on Bittensor."""
+    """Subnet 37: fine-tuning competitions on Bittensor.
+
+    Each command has a help page with examples: sn37 COMMAND -h. The documents are installed with
+    the program: sn37 docs.
+
+    sn37 validator --network simnet --rounds 2
+    sn37 miner competitions
+    sn37 docs validator
+    """
 
 
 def main() -> None:

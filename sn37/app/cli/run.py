@@ -5,22 +5,29 @@ Every known error becomes one line, or one for each thing that is wrong, and an 
 0 done, 1 failed, 2 wrong usage, 130 interrupted from the terminal. An error of the system about a
 file is a known error, and its line names the file. Anything else is a bug and keeps its
 traceback, unless the command has a log for it.
+
+With ``--json`` the refusal is on standard output, too, as the only document there:
+``{"error": {"what": ..., "details": [...], "page": ..., "exit_code": ...}}``.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import takewhile
 from typing import Any, TextIO
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
 from sn37.app import interrupts
+from sn37.app.cli.terminal.help_pages import with_help_pages
 from sn37.app.errors import CommandError
 from sn37.app.interrupts import INTERRUPTED
 from sn37.app.streams import abandon
@@ -46,16 +53,13 @@ class LateCommand(TyperCommand):
         app = typer.Typer(add_completion=False)
         app.callback()(_nothing)  # without it a single command would not have a name
         if isinstance(found, typer.Typer):
-            app.add_typer(found, name=self.name)
+            app.add_typer(with_help_pages(found), name=self.name)
         else:
             app.command(self.name)(found)
-        group = get_command(app)
+        group = get_command(with_help_pages(app))
         if not isinstance(group, TyperGroup):
             raise TypeError(f"{self.target}: expected a group around it")
-        command = group.commands[str(self.name)]
-        if not isinstance(command, TyperCommand | TyperGroup):
-            raise TypeError(f"{self.target} is not a command")
-        return command
+        return _loaded(group.commands[str(self.name)])
 
     # The library's types of contexts are private.
     def make_context(
@@ -79,9 +83,10 @@ def _nothing() -> None:
 def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) -> int:
     """Run ``app`` and return the exit code."""
     given = list(sys.argv[1:] if args is None else args)
+    refuse = partial(_refuse, app, given)
     try:
         interrupts.as_usual()
-        code = app(given, standalone_mode=False, prog_name=prog_name)
+        code = with_help_pages(app)(given, standalone_mode=False, prog_name=prog_name)
         if sys.stdout is not None:
             sys.stdout.flush()
     except typer.TyperException as error:
@@ -89,34 +94,52 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) 
         if not message:  # a group without a command: its help has been printed
             return error.exit_code
         context = getattr(error, "ctx", None)  # the library's parser of options leaves it out
-        command = _called(app, given, prog_name) if context is None else context.command_path
-        return _fail(f"{message[:1].lower()}{message[1:]}; see {command} --help", error.exit_code)
+        words = [prog_name, *_called(app, given)[1]]
+        command = " ".join(words) if context is None else context.command_path
+        return refuse(f"{message[:1].lower()}{message[1:]}; see {command} --help", error.exit_code)
     except CommandError as error:
-        return _fail(str(error), error.exit_code, error.lines)
+        return refuse(str(error), error.exit_code, error.lines, page=error.page)
     except PortError as error:
-        return _fail(str(error), 1)
+        return refuse(str(error), 1)
     except OSError as error:
-        return _fail(_of_file(error), 1)
+        return refuse(_of_file(error), 1)
     except typer.Abort:
-        return _fail("interrupted", 1)
+        return refuse("interrupted", 1)
     except KeyboardInterrupt:  # before typer handles it
         code = INTERRUPTED
     if code == INTERRUPTED:
-        return _fail("interrupted", INTERRUPTED)
+        return refuse("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 
-def _called(app: typer.Typer, args: Sequence[str], prog_name: str) -> str:
-    """Return the words of a command line that name its command."""
-    command, words = get_command(app), [prog_name]
+def _wants_json(app: typer.Typer, args: Sequence[str]) -> bool:
+    """True if the option ``--json`` was given, unless it names a file, as that of the validator."""
+    if "--json" not in takewhile(lambda arg: arg != "--", args):
+        return False
+    command, _ = _called(app, args)
+    return all(
+        option.is_flag
+        for option in command.params
+        if isinstance(option, TyperOption) and "--json" in option.opts
+    )
+
+
+def _called(app: typer.Typer, args: Sequence[str]) -> tuple[TyperCommand | TyperGroup, list[str]]:
+    """Return the command of a command line, and the words that name it below the program."""
+    command, words = _loaded(get_command(app)), []
     for arg in args:
-        if isinstance(command, LateCommand):
-            command = command.loaded()
         if not isinstance(command, TyperGroup) or arg not in command.commands:
             break
-        command = command.commands[arg]
+        command = _loaded(command.commands[arg])
         words.append(arg)
-    return " ".join(words)
+    return command, words
+
+
+def _loaded(command: object) -> TyperCommand | TyperGroup:
+    found = command.loaded() if isinstance(command, LateCommand) else command
+    if not isinstance(found, TyperCommand | TyperGroup):
+        raise TypeError(f"{found!r} is not a command")
+    return found
 
 
 def _message(error: typer.TyperException) -> str:
@@ -158,10 +181,36 @@ def _is_refused(stream: TextIO | None) -> bool:
     return False
 
 
-def _fail(message: str, code: int, lines: Sequence[str] = ()) -> int:
+def _refuse(
+    app: typer.Typer,
+    args: Sequence[str],
+    message: str,
+    code: int,
+    lines: Sequence[str] = (),
+    *,
+    page: str | None = None,
+) -> int:
+    """Print why a command failed, and return the exit code."""
+    message = " ".join(message.split())
+    see = _see(page) if page is not None else ()
     try:
-        for line in (f"error: {' '.join(message.split())}", *lines):
+        for line in (f"error: {message}", *lines, *see):
             typer.echo(printable(line), err=True)
     except OSError:  # nobody reads it; the exit code is left
         abandon(sys.stderr)
+    if _wants_json(app, args):
+        error = {"what": message, "details": [*lines], "page": page, "exit_code": code}
+        try:
+            typer.echo(json.dumps({"error": error}, indent=2))
+            sys.stdout.flush()
+        except OSError:
+            abandon(sys.stdout)
     return code
+
+
+def _see(page: str) -> Sequence[str]:
+    """Return where to read more: the installed document, and the project's address if known."""
+    from sn37.app.manual.library import project_url
+
+    url = project_url()
+    return [f"see: sn37 docs {page}{f', {url}' if url else ''}"]

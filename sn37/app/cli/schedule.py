@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
+from sn37.app.cli.terminal.reporting import report
 from sn37.app.config.number_limits import MAX_BLOCK, MAX_COUNT
 from sn37.app.errors import CommandError, UsageError
 from sn37.domain.canonical import as_json as as_json_value
@@ -46,7 +47,10 @@ def check(
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Check that a validator here could run a schedule, and warn of doubtful values."""
+    """Check that a validator here could run a schedule, and warn of doubtful values.
+
+    sn37 schedule check simnet
+    """
     from sn37.app.schedule import advice as schedule_view
     from sn37.app.schedule.load import PRESETS
     from sn37.app.schedule.pins import require_pinned
@@ -108,6 +112,8 @@ def pin(
     """Write today's commits of data sets and tokenizers into a schedule, in the place of branches.
 
     Reads the footers of all files of each data set, and keeps them for later draws.
+
+    sn37 schedule pin schedule.toml --output pinned.toml
     """
     from sn37.app.samples.sources import PIN_DEADLINE_S, Sources
     from sn37.app.schedule.load import PRESETS, read_schedule
@@ -155,8 +161,12 @@ def new(
     samples: Annotated[
         int, typer.Option(min=1, max=MAX_COUNT, help="Number of samples in a round.")
     ] = 100,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Write a small schedule around one data source, to try on the simulated network."""
+    """Write a small schedule around one data source, to try on the simulated network.
+
+    sn37 schedule new word_sorting --out schedule.toml --samples 50
+    """
     from sn37.app.data_tools.new_source import described_source, require_opens
     from sn37.app.data_tools.requests import given_parameters
     from sn37.app.samples.sources import Sources
@@ -177,7 +187,10 @@ def new(
     except OSError as error:
         raise CommandError(f"--out {out}: {error.strerror or error}") from error
     step = "pin" if found.is_open else "check"
-    typer.echo(f"{out}: {source}, scored by {chosen.value}; next: sn37 schedule {step} {out}")
+    following = f"sn37 schedule {step} {out}"
+    document = {"schedule": str(out), "source": source, "method": chosen.value, "next": following}
+    said = f"{out}: {source}, scored by {chosen.value}; next: {following}"
+    report(document, said, as_json=as_json)
 
 
 @app.command()
@@ -190,7 +203,11 @@ def show(
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print the competitions of all stages; by default of the network's preset."""
+    """Print the competitions of all stages; by default of the network's preset.
+
+    sn37 schedule show finney
+    sn37 schedule show --network simnet --at 0 --json
+    """
     from sn37.app.config.settings import load_settings
     from sn37.app.schedule.advice import competition_lines
     from sn37.app.schedule.load import preset_of
@@ -244,6 +261,8 @@ def levels(
     """Propose a level for each task: the champion's mean loss when the newest stage began.
 
     Reads the record of a validator in --state-dir. FILE is by default the network's preset.
+
+    sn37 schedule levels --network simnet --state-dir STATE
     """
     from sn37.app.config.settings import load_settings
     from sn37.app.schedule.levels import propose_levels
@@ -274,7 +293,10 @@ def levels(
 
 @app.command()
 def diff(old: File, new: File, as_json: options.AsJson = False) -> None:
-    """Print the differences between two schedules."""
+    """Print the differences between two schedules.
+
+    sn37 schedule diff finney simnet
+    """
     from sn37.app.schedule.advice import differences
 
     before, after = _load(old), _load(new)

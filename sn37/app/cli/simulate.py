@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="simulate",
-    help="Measure the winner rule by simulation; docs/winner.md explains the figures.",
+    help="Measure the winner rule by simulation; sn37 docs winner explains the figures.",
     no_args_is_help=True,
 )
 
@@ -159,7 +158,10 @@ def _command(name: str, **defaults: object) -> Callable[[Callable[..., None]], N
 
 @_command("false-crown", paths=600_000, rounds=20, samples=120, **_CHALLENGE, shape="heavy")
 def _false_crown(of: Shared) -> None:
-    """Measure how often a challenger that is not better takes the crown, under three rules."""
+    """Measure how often a challenger that is not better takes the crown, under three rules.
+
+    sn37 simulate false-crown --paths 1000
+    """
     setting = of.challenge()
     from sn37.app.simulate import challenge
 
@@ -168,7 +170,10 @@ def _false_crown(of: Shared) -> None:
 
 @_command("lottery", paths=1_000, rounds=600, samples=300, **_CHALLENGE, shape="heavy")
 def _lottery(of: Shared) -> None:
-    """Measure how often a copy wins when a new copy is committed for every round."""
+    """Measure how often a copy wins when a new copy is committed for every round.
+
+    sn37 simulate lottery --paths 10
+    """
     model = of.model()
     from sn37.app.simulate import lottery
 
@@ -181,6 +186,8 @@ def _power(of: Shared, gain: Gains = None) -> None:
     """Measure how many rounds a challenger that is truly better needs to win.
 
     Infinite: more than --rounds.
+
+    sn37 simulate power --gain 0.02 --paths 100
     """
     setting, gains = of.challenge(), gain or [0.01, 0.02, 0.03]
     from sn37.app.simulate import challenge
@@ -204,7 +211,10 @@ def _racing(
         float, typer.Option(min=0, max=1, help="Standard deviation of the true gain.")
     ] = 0.05,
 ) -> None:
-    """Measure how often stopping hopeless challengers changes the winner, and what it saves."""
+    """Measure how often stopping hopeless challengers changes the winner, and what it saves.
+
+    sn37 simulate racing --paths 10 --models 5
+    """
     model = of.model()
     from sn37.app.simulate import race
 
@@ -222,7 +232,10 @@ def _racing(
 
 @_command("noise", paths=5_000, rounds=200, samples=300, **_CHALLENGE, shape="normal")
 def _noise(of: Shared, sd: Noise = 0.004) -> None:
-    """Measure how often two validators disagree when their devices round differently."""
+    """Measure how often two validators disagree when their devices round differently.
+
+    sn37 simulate noise --sd 0.004 --paths 100
+    """
     equal = of.challenge()
     from sn37.app.simulate import noise
 
@@ -248,7 +261,10 @@ def _noise(of: Shared, sd: Noise = 0.004) -> None:
     correlation=0.98,
 )
 def _multi_task(of: Shared, gain: Gain = 0.1) -> None:
-    """Measure the rule with four tasks on different scales, two of them normalised by a curve."""
+    """Measure the rule with four tasks on different scales, two of them normalised by a curve.
+
+    sn37 simulate multi-task --paths 100
+    """
     setting = of.challenge()
     from sn37.app.simulate import multitask
 
@@ -274,6 +290,8 @@ def _attack(
     With two tasks: two-tasks (no attack), two-task-clones, two-task-odd-rows,
     two-task-abdication, specialist (gains only in the task of 30 %), lopsided
     (the same, and loses 3 % in the other).
+
+    sn37 simulate attack clones --paths 1 --rounds 20
     """
     setting = of.scenario(gain)
     from sn37.app.simulate import attacks, outcomes
@@ -310,7 +328,9 @@ def _economy(
 ) -> None:
     """Measure what owners earn, by strategy and cost, on one subnet of 256 hotkeys.
 
-    Income follows the standings; docs/winner.md describes strategies and assumptions.
+    Income follows the standings; sn37 docs winner describes strategies and assumptions.
+
+    sn37 simulate economy --strategy merger --runs 1
     """
     model = of.model()
     from sn37.app.simulate import costs, economy, market
@@ -324,7 +344,7 @@ def _economy(
     except ValueError as error:
         raise typer.BadParameter(f"--assume {error}") from error
     rules = market.Rules(samples=of.samples, model=model, costs=money, training=training)
-    with _bar(visible=not of.as_json) as progress:
+    with _progress(of) as progress:
         lines = economy.table(
             rules,
             strategy or known,
@@ -354,6 +374,8 @@ def _missed_rounds(
     """Measure how a validator that misses rounds agrees with one that misses none.
 
     With and without scoring the missed rounds later, in a competition of honest owners.
+
+    sn37 simulate missed-rounds --runs 1
     """
     model = of.model()
     from sn37.app.simulate import absence, market
@@ -388,6 +410,8 @@ def _withheld_rows(
     """Measure what a champion earns, and how long it reigns, if rows are withheld.
 
     A challenger that is truly better gathers evidence in the rounds that are judged.
+
+    sn37 simulate withheld-rows --rate 0.5 --paths 1
     """
     setting = of.scenario(gain)
     from sn37.app.simulate import withheld
@@ -399,7 +423,7 @@ def _withheld_rows(
 
 
 def _measure(of: Shared, simulate: Callable[[Progress], list[Figure]]) -> None:
-    with _bar(visible=not of.as_json) as progress:
+    with _progress(of) as progress:
         figures = simulate(progress)
     if of.as_json:
         # An infinite number of rounds is null: JSON has no infinity.
@@ -410,13 +434,11 @@ def _measure(of: Shared, simulate: Callable[[Progress], list[Figure]]) -> None:
 
 
 @contextmanager
-def _bar(*, visible: bool) -> Iterator[Progress]:
-    from rich.console import Console
-    from rich.progress import Progress as Bar
+def _progress(of: Shared) -> Iterator[Progress]:
+    from sn37.app.cli.terminal.progress import counted
 
-    with Bar(console=Console(file=sys.stderr), disable=not visible, transient=True) as bar:
-        task = bar.add_task("simulating", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with counted("simulate", quiet=of.as_json) as told:
+        yield lambda done, total: told("trials", done, total)
 
 
 def _print_table(figures: list[Figure]) -> None:

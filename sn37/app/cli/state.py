@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
+from sn37.app.cli.terminal.reporting import report
 from sn37.domain.round.state import ColdStart
 
 if TYPE_CHECKING:
@@ -40,8 +41,10 @@ def verify(
     """Read and check every record, and count them; a validator may be running.
 
     A network that is named must be that of the records.
+
+    sn37 state verify --state-dir STATE
     """
-    container = _container({k: v for k, v in locals().items() if k != "as_json"})
+    container = _container(dict(locals()))
     if "network" in container.settings().model_fields_set:
         from sn37.app.wiring.recorded_network import require_same_network  # slow to import
 
@@ -75,11 +78,16 @@ def backup(
     network: options.Network = None,
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Write a checked copy of the database; a validator may be running."""
-    container = _container({k: v for k, v in locals().items() if k != "copy"})
+    """Write a checked copy of the database; a validator may be running.
+
+    sn37 state backup copy.sqlite
+    """
+    container = _container(dict(locals()))
     contents = container.back_up_state()(container.state_file(), copy)
-    typer.echo(f"{copy}: {contents.size_bytes / 1e6:,.1f} MB, checked")
+    said = f"{copy}: {contents.size_bytes / 1e6:,.1f} MB, checked"
+    report({"copy": str(copy), **asdict(contents)}, said, as_json=as_json)
 
 
 @app.command()
@@ -89,12 +97,19 @@ def restore(
     network: options.Network = None,
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Replace the database by a copy; the old database is kept under another name."""
-    container = _container({k: v for k, v in locals().items() if k != "copy"})
-    aside = container.restore_state()(copy, container.state_file())
+    """Replace the database by a copy; the old database is kept under another name.
+
+    sn37 state restore copy.sqlite
+    """
+    container = _container(dict(locals()))
+    file = container.state_file()
+    aside = container.restore_state()(copy, file)
     kept = f"; the old database is {aside}" if aside else ""
-    typer.echo(f"{container.state_file()}: restored from {copy}{kept}")
+    old = str(aside) if aside else None
+    document = {"database": str(file), "copy": str(copy), "old_database": old}
+    report(document, f"{file}: restored from {copy}{kept}", as_json=as_json)
 
 
 @app.command()
@@ -103,11 +118,17 @@ def migrate(
     network: options.Network = None,
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Migrate the database to this version of sn37, as the validator does when it starts."""
+    """Migrate the database to this version of sn37, as the validator does when it starts.
+
+    sn37 state migrate --state-dir STATE
+    """
     container = _container(dict(locals()))
-    contents = container.migrate_state()(container.state_file())
-    typer.echo(f"{container.state_file()}: version {contents.version}, checked")
+    file = container.state_file()
+    contents = container.migrate_state()(file)
+    said = f"{file}: version {contents.version}, checked"
+    report({"database": str(file), **asdict(contents)}, said, as_json=as_json)
 
 
 @app.command()
@@ -116,15 +137,23 @@ def compact(
     network: options.Network = None,
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Free the space of removed texts of finished rounds; stop the validator first."""
+    """Free the space of removed texts of finished rounds; stop the validator first.
+
+    sn37 state compact --state-dir STATE
+    """
     container = _container(dict(locals()))
-    before, after = container.compact_state()(container.state_file())
-    typer.echo(f"{container.state_file()}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} now")
+    file = container.state_file()
+    before, after = container.compact_state()(file)
+    said = f"{file}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} now"
+    document = {"database": str(file), "bytes_before": before, "bytes_now": after}
+    report(document, said, as_json=as_json)
 
 
 def _container(flags: dict[str, object]) -> Container:
-    from sn37.app.config.settings import load_settings
+    from sn37.app.config.settings import Settings, load_settings
     from sn37.app.wiring.container import container_for  # slow to import
 
-    return container_for(load_settings(flags))
+    given = {name: value for name, value in flags.items() if name in Settings.model_fields}
+    return container_for(load_settings(given))

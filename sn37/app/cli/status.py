@@ -38,6 +38,9 @@ def status(
 
     Verdicts and scores come from a validator's record in the state directory, if there is one;
     the validator may be running.
+
+    sn37 miner status --wallet NAME
+    sn37 miner status --hotkey ADDRESS --json
     """
     flags = {k: v for k, v in locals().items() if k not in ("hotkey", "as_json")}
     from sn37.app.config.settings import load_settings

@@ -47,7 +47,11 @@ def train(
     schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Fine-tune a model; repeat the command to continue an interrupted run."""
+    """Fine-tune a model; repeat the command to continue an interrupted run.
+
+    sn37 miner train --example 1
+    sn37 miner train train.toml
+    """
     flags = dict(locals())
     from sn37.app.config.settings import load_settings  # slow to import
 
@@ -75,7 +79,7 @@ def _print_example(competition: int, settings: Settings) -> None:
 
 
 def _train(file: Path, settings: Settings, *, data_only: bool, as_json: bool) -> None:
-    from sn37.app.cli.train_progress import shown
+    from sn37.app.cli.terminal.progress import shown
     from sn37.app.schedule.lookup import rules_of_network
     from sn37.app.training.config import load_config
     from sn37.app.training.run import is_first_process, prepare, train

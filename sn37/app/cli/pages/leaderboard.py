@@ -46,6 +46,9 @@ def leaderboard(
     """Serve pages on a validator's record: who leads, since when, by how much; read-only.
 
     Runs beside the validator in a process of its own. Stops on Ctrl-C and SIGTERM.
+
+    sn37 leaderboard --listen 127.0.0.1:8037
+    sn37 leaderboard --static SITE --wallet NAME
     """
     flags = {k: v for k, v in locals().items() if k not in ("listen", "rate", "static", "beside")}
     from sn37.app.config.setting_types import host_and_port

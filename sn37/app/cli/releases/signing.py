@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sn37.app.cli import options
+from sn37.app.cli.terminal.reporting import report
 from sn37.app.errors import CommandError
 
 if TYPE_CHECKING:
@@ -39,8 +41,12 @@ def root(
     root_threshold: Threshold = 2,
     targets_threshold: Threshold = 2,
     days: Days = 366,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Write the next root: the keys of all roles from now on. It still has to be signed."""
+    """Write the next root: the keys of all roles from now on. It still has to be signed.
+
+    sn37 release root FOLDER --root-key KEY --targets-key KEY --publisher-key KEY
+    """
     from sn37.app.wiring.release import keys_of, open_repository
 
     file = open_repository(folder).add_root(
@@ -49,7 +55,7 @@ def root(
         publisher=publisher_key,
         expires=_in(days),
     )
-    typer.echo(f"{file}: to be signed with sn37 release sign")
+    _report_unsigned(file, f"{file}: to be signed with sn37 release sign", as_json=as_json)
 
 
 @app.command()
@@ -63,10 +69,13 @@ def add(
     oldest_state: Annotated[
         int, typer.Option(min=0, help="Oldest version of the state that it can migrate.")
     ] = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Describe a release beside its files, and add it to the next targets, to be signed.
 
     Run it with the same version of sn37 that it describes.
+
+    sn37 release add sn37-0.2.0-py3-none-any.whl requirements.txt
     """
     import sn37
     from sn37.app.upgrade.describe import describe
@@ -87,7 +96,8 @@ def add(
     repository = open_repository(wheel.parent)
     document = write_document(release, wheel.parent)
     file = repository.add_document(document, expires=release.expires_at)
-    typer.echo(f"{document} is in {file}: to be signed with sn37 release sign")
+    said = f"{document} is in {file}: to be signed with sn37 release sign"
+    _report_unsigned(file, said, as_json=as_json)
 
 
 @app.command()
@@ -96,38 +106,60 @@ def withdraw(
         Path, typer.Argument(metavar="RELEASE", help="Document of a release in its folder.")
     ],
     days: Days = 90,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Write the next targets, to be signed, without a release: no validator installs it then."""
+    """Write the next targets, to be signed, without a release: no validator installs it then.
+
+    sn37 release withdraw sn37-0.2.0.release
+    """
     from sn37.app.wiring.release import open_repository
 
     file = open_repository(document.parent).withdraw(document.name, expires=_in(days))
-    typer.echo(f"{document.name} is not in {file}: to be signed with sn37 release sign")
+    said = f"{document.name} is not in {file}: to be signed with sn37 release sign"
+    _report_unsigned(file, said, as_json=as_json)
 
 
 @app.command()
 def sign(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A root or targets in metadata/.")],
     key: PrivateKey,
+    as_json: options.AsJson = False,
 ) -> None:
     """Print what a root or targets say, and add your signature.
 
     Compare the hashes with your own build before you pass the file on.
+
+    sn37 release sign metadata/1.targets.json --key key.pem
     """
     from sn37.app.wiring.release import open_repository
 
     private = _private(key)
-    missing = open_repository(file.parent.parent).sign(file, private, typer.echo)
-    typer.echo(f"{file}: " + (f"{missing} more to sign" if missing else "signed by enough keys"))
+    review: list[str] = []
+    told = review.append if as_json else typer.echo
+    missing = open_repository(file.parent.parent).sign(file, private, told)
+    said = f"{file}: " + (f"{missing} more to sign" if missing else "signed by enough keys")
+    document = {"file": str(file), "signed": review, "missing_signatures": missing}
+    report(document, said, as_json=as_json)
 
 
 @app.command()
-def publish(folder: Folder, key: PrivateKey, days: Days = 14) -> None:
-    """Confirm that the newest root and targets are the newest; repeat it before it expires."""
+def publish(
+    folder: Folder, key: PrivateKey, days: Days = 14, as_json: options.AsJson = False
+) -> None:
+    """Confirm that the newest root and targets are the newest; repeat it before it expires.
+
+    sn37 release publish FOLDER --key key.pem
+    """
     from sn37.app.wiring.release import open_repository
 
     expires = _in(days)
     open_repository(folder).publish(_private(key), expires=expires)
-    typer.echo(f"{folder}: newest until {expires:%Y-%m-%d %H:%M} UTC")
+    said = f"{folder}: newest until {expires:%Y-%m-%d %H:%M} UTC"
+    report({"folder": str(folder), "newest_until": expires.isoformat()}, said, as_json=as_json)
+
+
+def _report_unsigned(file: Path, said: str, *, as_json: bool) -> None:
+    report({"file": str(file), "next": f"sn37 release sign {file}"}, said, as_json=as_json)
 
 
 def _private(key: Path) -> Ed25519PrivateKey:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
+from sn37.app.cli.terminal.reporting import report
 from sn37.app.config.number_limits import MAX_MINUTES
 from sn37.app.errors import CommandError, UsageError
 
@@ -62,8 +63,12 @@ def check(
     release_root: options.ReleaseRoot = None,
     install_dir: options.InstallDir = None,
     allow_downgrade: AllowDowngrade = False,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Check that a release could be staged here, and describe it; installs nothing."""
+    """Check that a release could be staged here, and describe it; installs nothing.
+
+    sn37 upgrade check https://releases.example.org/0.2.0.release
+    """
     from sn37.app.wiring.upgrade import open_source, open_stager
     from sn37.domain.release.version import weights_version
 
@@ -72,10 +77,10 @@ def check(
     with stager.installation.lock():
         found = stager.judge(source.document(), downgrade=allow_downgrade)
     current = stager.installation.current()
-    typer.echo(
-        f"{_described(found)}; signed, would replace {current} with weights version "
-        f"{weights_version(current)}"
-    )
+    weights = weights_version(current)
+    said = f"{_described(found)}; signed, would replace {current} with weights version {weights}"
+    replaced = {"replaces": current, "replaces_weights_version": weights}
+    report(_document(found) | replaced, said, as_json=as_json)
 
 
 @app.command()
@@ -88,17 +93,22 @@ def stage(
     release_root: options.ReleaseRoot = None,
     install_dir: options.InstallDir = None,
     allow_downgrade: AllowDowngrade = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Install a release beside the running one and try it on a copy of the state.
 
     The running validator is not touched.
+
+    sn37 upgrade stage https://releases.example.org/0.2.0.release
     """
     from sn37.app.wiring.upgrade import open_source, open_stager
 
     settings = _settings(dict(locals()))
     stager = open_stager(settings)
     staged = stager.stage(open_source(settings, release), downgrade=allow_downgrade)
-    typer.echo(f"{_described(staged)}; staged: sn37 upgrade switch {staged.version}")
+    following = f"sn37 upgrade switch {staged.version}"
+    said = f"{_described(staged)}; staged: {following}"
+    report(_document(staged) | {"next": following}, said, as_json=as_json)
 
 
 @app.command()
@@ -122,10 +132,13 @@ def switch(
     service: Service = "sn37-validator",
     settle: Settle = 3.0,
     deadline: Deadline = 15.0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Switch to a staged release; return to the present one unless the new one is healthy.
 
     If it is interrupted, repeat the command: it continues. Exit code 1 after a return.
+
+    sn37 upgrade switch 0.2.0 --health 127.0.0.1:8080
     """
     from sn37.app.wiring.upgrade import open_stager
 
@@ -136,7 +149,7 @@ def switch(
     stager = open_stager(settings)
     if stager.installation.current() != version:  # else an interrupted switch continues
         stager.judge_staged(version, downgrade=allow_downgrade)
-    _conclude(switcher.switch(version, unready=even_if_unready))
+    _conclude(switcher.switch(version, unready=even_if_unready), as_json=as_json)
 
 
 @app.command("return")
@@ -155,29 +168,46 @@ def give_back(
     ] = False,
     manager: Manager = "systemctl",
     service: Service = "sn37-validator",
+    as_json: options.AsJson = False,
 ) -> None:
-    """Return to the release that ran before the newest switch."""
+    """Return to the release that ran before the newest switch.
+
+    sn37 upgrade return --restore
+    """
     settings = _settings(dict(locals()))
     at = _switcher(settings, manager, service, 0, 0).give_back(restore=restore)
-    typer.echo(f"{at.old} runs again")
+    report({"runs": at.old, "before": at.new}, f"{at.old} runs again", as_json=as_json)
 
 
 @app.command()
 def status(
     config: options.Config = None,
     install_dir: options.InstallDir = None,
+    as_json: options.AsJson = False,
 ) -> None:
-    """List the staged releases, and a switch that is not finished."""
+    """List the staged releases, and a switch that is not finished.
+
+    sn37 upgrade status
+    """
     from sn37.app.wiring.upgrade import open_installation
 
     installation = open_installation(_settings(dict(locals())))
     current, at = installation.current(), installation.switch()
-    for version in installation.staged():
-        typer.echo(f"{version}{'  current' if version == current else ''}")
+    staged = [*installation.staged()]
+    lines = [f"{version}{'  current' if version == current else ''}" for version in staged]
     if at is not None:
-        typer.echo(f"newest switch: {at.old} to {at.new}, {at.phase.value} {at.why}".rstrip())
+        lines.append(f"newest switch: {at.old} to {at.new}, {at.phase.value} {at.why}".rstrip())
     if at is not None and not at.phase.is_over:
-        typer.echo(f"not finished: sn37 upgrade switch {at.new}, or sn37 upgrade return")
+        lines.append(f"not finished: sn37 upgrade switch {at.new}, or sn37 upgrade return")
+    newest = at and {
+        "old": at.old,
+        "new": at.new,
+        "phase": at.phase.value,
+        "why": at.why,
+        "is_over": at.phase.is_over,
+    }
+    document = {"current": current, "staged": staged, "newest_switch": newest}
+    report(document, *lines, as_json=as_json)
 
 
 @app.command()
@@ -185,16 +215,23 @@ def clean(
     keep: Annotated[int, typer.Option(min=1, help="Number of newest releases to keep.")],
     config: options.Config = None,
     install_dir: options.InstallDir = None,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Remove old releases; the current one and the one before it are always kept."""
+    """Remove old releases; the current one and the one before it are always kept.
+
+    sn37 upgrade clean --keep 3
+    """
     from sn37.app.upgrade.stage import removable
     from sn37.app.wiring.upgrade import open_installation
 
     installation = open_installation(_settings(dict(locals())))
     with installation.lock():
-        for version in removable(installation, keep=keep):
+        removed = [*removable(installation, keep=keep)]
+        for version in removed:
             installation.remove(version)
-            typer.echo(f"{version} removed")
+            if not as_json:
+                typer.echo(f"{version} removed")
+    report({"removed": removed}, as_json=as_json)
 
 
 def _settings(flags: dict[str, object]) -> Settings:
@@ -220,7 +257,16 @@ def _described(release: Release) -> str:
     )
 
 
-def _conclude(at: Switch) -> None:
+def _document(release: Release) -> dict[str, object]:
+    return {
+        "version": release.version,
+        "weights_version": release.version_key,
+        "state_version": release.schema,
+        "valid_until": release.expires_at.isoformat(),
+    }
+
+
+def _conclude(at: Switch, *, as_json: bool) -> None:
     """Print how a switch ended.
 
     Raises:
@@ -228,4 +274,5 @@ def _conclude(at: Switch) -> None:
     """
     if at.why:
         raise CommandError(f"release {at.new}: {at.why}; {at.old} runs again")
-    typer.echo(f"{at.new} runs; sn37 upgrade return goes back to {at.old}")
+    said = f"{at.new} runs; sn37 upgrade return goes back to {at.old}"
+    report({"runs": at.new, "before": at.old}, said, as_json=as_json)

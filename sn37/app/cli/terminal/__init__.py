@@ -1,0 +1,1 @@
+"""Help pages, progress and reports of commands."""

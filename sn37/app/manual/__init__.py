@@ -1,0 +1,1 @@
+"""The documents of the project, which are installed with the program."""
