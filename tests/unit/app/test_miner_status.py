@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sn37.app.cli.status import _as_json, _lines
+from sn37.app.cli.status.commitment import _as_json, _lines
 from sn37.app.mining.connections import ReadConnection
 from sn37.app.mining.status import MinerStatus, _status
 from sn37.app.samples.plugins import dataset_plugin
@@ -174,5 +174,5 @@ async def test_a_refusal_for_good_has_its_reason() -> None:
     refused = a_submission(COMMITTED, rejection=Reason.NORM, detail="norm 2000")
     found = await miner.look(a_state(submission=refused))
     assert found.stage == "rejected"
-    assert "norm: norm 2000; train with weight decay" in text(found)
+    assert "finding     norm 2000\nnext        train with weight decay" in text(found)
     assert "finished no round of this competition yet" in text(found)
