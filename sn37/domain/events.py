@@ -181,6 +181,21 @@ class SharesWithheld(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsOverdue(Event):
+    """The chain should have had newer weights by now; repeated once a round while it is so."""
+
+    newest: Block | None  # sync block of the weights that it has; ``None``: it never took any
+    since: Block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskLow(Event):
+    """The disk of the state folder is nearly full."""
+
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsRevealed(Event):
     """Committed weights were revealed; ``fault`` says why they do not count, if so."""
 

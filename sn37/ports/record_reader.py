@@ -63,6 +63,10 @@ class RecordSnapshot(Protocol):
         """Return the rows of finished rounds beyond ``after``, in order."""
         ...
 
+    def newest_judged(self, competition: CompetitionId) -> int | None:
+        """Return the row of the newest finished round that was not missed, if there is one."""
+        ...
+
     def result(self, row: int) -> RoundResult:
         """Return the result of a finished round.
 

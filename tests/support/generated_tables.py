@@ -19,6 +19,7 @@ from sn37.domain.reasons import Blame, Reason
 from sn37.domain.schedule.methods import LossUnit, Method
 from sn37.domain.scoring.worst_loss import worst_loss
 from sn37.domain.submission.admission import AdmissionStep
+from sn37.domain.submission.stages import SubmissionStage
 
 _DOCS = Path(__file__).parents[2] / "docs"
 MINER, SCORING = _DOCS / "miner.md", _DOCS / "scoring.md"
@@ -58,6 +59,7 @@ def tables(document: Path) -> Mapping[str, Sequence[str]]:
             f"| {r.remedy} |"
             for r in Reason
         ],
+        "statuses": [f"| `{s.value}` | {s.meaning} | {s.advice} |" for s in SubmissionStage],
         "checks": [f"| `{step.value}` | {step.what} |" for step in AdmissionStep],
     }
 

@@ -95,6 +95,14 @@ class SqliteSnapshot:
         )
         return [row for (row,) in found]
 
+    def newest_judged(self, competition: CompetitionId) -> int | None:
+        found = self._db.execute(
+            "SELECT id FROM round WHERE competition = ? AND status = 'finished'"
+            " AND result ->> '$.skipped' IS NULL ORDER BY sync_block DESC LIMIT 1",
+            (competition,),
+        ).fetchone()
+        return None if found is None else int(found[0])
+
     def result(self, row: int) -> RoundResult:
         found = self._db.execute(
             "SELECT result FROM round WHERE id = ? AND status = 'finished'", (row,)

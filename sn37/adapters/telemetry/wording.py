@@ -170,6 +170,17 @@ def _(event: events.WeightsSubmitted, labels: Labels) -> str:
 
 
 @line.register
+def _(event: events.WeightsOverdue, labels: Labels) -> str:
+    newest = "none yet" if event.newest is None else f"the newest are of block {event.newest}"
+    return f"overdue   weights since block {event.since}; {newest}"
+
+
+@line.register
+def _(event: events.DiskLow, labels: Labels) -> str:
+    return f"disk low  {event.free_bytes / 2**20:,.0f} MiB free; make room"
+
+
+@line.register
 def _(event: events.ColdStarted, labels: Labels) -> str:
     begun, source = event.beginning, event.beginning.source
     of = f" of {miner(source, labels)}" if source is not None else ""

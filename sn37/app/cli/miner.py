@@ -38,7 +38,7 @@ COMMANDS = {
         "Register a hotkey on simnet; on a real network use btcli.",
     ),
     "status": (
-        "sn37.app.cli.status:status",
+        "sn37.app.cli.status.commitment:status",
         "Print the status of a commitment: on chain, in a queue, scored, champion.",
     ),
 }

@@ -33,6 +33,10 @@ COMMANDS = {
         "sn37.app.cli.validator:validator",
         "Follow the chain, score models, set weights.",
     ),
+    "status": (
+        "sn37.app.cli.status.validator:status",
+        "Print what the validator does now, or the status of a hotkey's submissions.",
+    ),
     "doctor": (
         "sn37.app.cli.doctor:doctor",
         "Check that this machine has what a validator needs.",

@@ -24,6 +24,7 @@ from sn37.domain.reasons import Reason
 from sn37.domain.round.evidence import LOG_LEVEL
 from sn37.domain.round.state import EntryResult
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS
+from sn37.domain.submission.stages import SubmissionStage, stage_of_verdict
 from sn37.domain.submission.submission import Submission, Verdict
 from sn37.domain.weights.standings import standings
 
@@ -77,22 +78,22 @@ def submission_view(reader: PageReader, key: EntryKey, number: int) -> Submissio
     )
 
 
-def stage_of(reader: PageReader, submission: Submission, newest: EntryResult | None) -> str:
-    """Return where a submission is on its way, in a word or two."""
+def stage_of(
+    reader: PageReader, submission: Submission, newest: EntryResult | None
+) -> SubmissionStage:
+    """Return where a submission is on its way."""
     key = submission.commitment.key
     if _is_champion(reader, submission):
-        return "champion"
+        return SubmissionStage.CHAMPION
     if submission.rejection is not None:
-        return "rejected"
+        return SubmissionStage.REJECTED
     if submission.duplicate_of is not None:
-        return "duplicate"
+        return SubmissionStage.DUPLICATE
     if any(r.champion == key for r in reader.chronicle.reigns(submission.commitment.competition)):
-        return "former champion"
+        return SubmissionStage.FORMER_CHAMPION
     if submission.retired:
-        return "retired"
-    if newest is None:
-        return "committed"
-    return "challenger" if newest.verdict is Verdict.SCORED else newest.verdict.value
+        return SubmissionStage.RETIRED
+    return SubmissionStage.COMMITTED if newest is None else stage_of_verdict(newest.verdict)
 
 
 def submission_list(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sn37.app.mining.connections import ReadConnection
@@ -13,11 +13,19 @@ from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotke
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.reasons import Reason
 from sn37.domain.round.history import history_of
-from sn37.domain.round.state import EntryResult, RoundResult, ValidatorState
+from sn37.domain.round.state import (
+    NO_HISTORY,
+    EntryResult,
+    History,
+    RoundResult,
+    ValidatorState,
+)
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.commitment import Commitment, MalformedCommitment, StandingCommitment
+from sn37.domain.submission.duplicates import duplicates_of
 from sn37.domain.submission.eligibility import Judgement, judge
 from sn37.domain.submission.models import Availability
+from sn37.domain.submission.stages import SubmissionStage, stage_of_verdict
 from sn37.domain.submission.submission import Submission, Verdict
 from sn37.domain.weights.standings import standings
 from sn37.ports.errors import StoreUnavailable
@@ -69,26 +77,30 @@ class MinerStatus:
     recorded: Recorded | None  # ``None`` if no validator has run
 
     @property
-    def stage(self) -> str:
-        """Stage of the commitment, in a word or two."""
+    def stage(self) -> SubmissionStage:
+        """Stage of the commitment in the next round."""
         if self.uid is None:
-            return "not registered"
+            return SubmissionStage.NOT_REGISTERED
         if self.commitment is None:
             return self._without_commitment()
         if self.recorded is not None and self.recorded.holds_crown:
-            return "champion"
+            return SubmissionStage.CHAMPION
         judgement = self.judgement
+        if judgement is not None and judgement.reason is Reason.RACED_OUT:
+            return SubmissionStage.RETIRED
         if judgement is not None and judgement.verdict is not None:
-            return judgement.verdict.value
+            return stage_of_verdict(judgement.verdict)
         attended = self.recorded.rounds if self.recorded is not None else ()
         if attended and attended[-1].entry.verdict is Verdict.SCORED:
-            return "challenger"
-        return "eligible"
+            return SubmissionStage.CHALLENGER
+        return SubmissionStage.ELIGIBLE
 
-    def _without_commitment(self) -> str:
+    def _without_commitment(self) -> SubmissionStage:
         if self.sealed_at is not None:
-            return "sealed"
-        return "nothing committed" if self.malformed is None else "malformed"
+            return SubmissionStage.SEALED
+        if self.malformed is not None:
+            return SubmissionStage.MALFORMED
+        return SubmissionStage.NOTHING_COMMITTED
 
 
 async def miner_status(tools: MinerTools, hotkey: Hotkey | None = None) -> MinerStatus:
@@ -122,7 +134,8 @@ async def _status(
     metagraph = await chain.metagraph(head)
     book = await chain.commitments(head)
     commitment, neuron = book.well_formed.get(hotkey), metagraph.find(hotkey)
-    submission = None if commitment is None else _submission(commitment, state)
+    history = NO_HISTORY if commitment is None else _history(state, commitment)
+    submission = None if commitment is None else _submission(commitment, state, history)
     availability = None if commitment is None else await _availability(network, commitment)
     return MinerStatus(
         hotkey=hotkey,
@@ -137,15 +150,26 @@ async def _status(
         first_round=None if submission is None else _first_round(submission, schedule, head, now),
         judgement=None
         if submission is None
-        else _judgement(submission, schedule, metagraph, availability),
+        else _judgement(submission, history, schedule, metagraph, availability),
         recorded=None if state is None else _recorded(state, hotkey, commitment, schedule),
     )
 
 
-def _submission(commitment: Commitment, state: ValidatorState | None) -> Submission:
+def _submission(
+    commitment: Commitment, state: ValidatorState | None, history: History
+) -> Submission:
     """Return the commitment as the validator has recorded it, or as it will record it."""
-    known = None if state is None else state.submissions.get(commitment.key)
-    return known or Submission(commitment=commitment, clock_block=commitment.block)
+    submissions = {} if state is None else state.submissions
+    known = submissions.get(commitment.key)
+    if known is None:
+        return Submission(commitment=commitment, clock_block=commitment.block)
+    found = duplicates_of(submissions.values(), entered=history.entered)
+    return replace(known, duplicate_of=found.get(commitment.key))
+
+
+def _history(state: ValidatorState | None, commitment: Commitment) -> History:
+    rounds = {} if state is None else state.rounds
+    return history_of(rounds.get(CompetitionId(commitment.competition), ()))
 
 
 async def _availability(network: ReadConnection, commitment: Commitment) -> Availability | None:
@@ -170,6 +194,7 @@ def _first_round(
 
 def _judgement(
     submission: Submission,
+    history: History,
     schedule: Schedule,
     metagraph: Metagraph,
     availability: Availability | None,
@@ -183,7 +208,12 @@ def _judgement(
         sync_block=schedule.timing.next_sync_block(metagraph.at.number),
         schedule=schedule,
         metagraph=metagraph,
+        previous_challenge=history.previous_challenge(
+            submission.commitment.key, submission.clock_block
+        ),
         availability=availability,
+        champion=history.champion == submission.commitment.key,
+        held=history.is_scored(submission),
     )
     return Judgement() if found.reason is Reason.HUB_UNAVAILABLE else found
 

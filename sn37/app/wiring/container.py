@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -17,14 +18,17 @@ from sn37.adapters.sqlite import schema_version as versions
 from sn37.adapters.sqlite.scratch import lasting_scratch_store, remove_scratch, scratch_store
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
+from sn37.adapters.system.disk import free_bytes
 from sn37.adapters.system.health_server import HealthServer
 from sn37.adapters.system.service_manager import from_environment
 from sn37.adapters.system.watchdog import Watchdog, end_process
 from sn37.adapters.telemetry.console import ConsoleSink, LastingConsole, stderr_console
 from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
+from sn37.adapters.telemetry.report_file import ReportFile
 from sn37.adapters.telemetry.sample_tables import render_samples
 from sn37.adapters.telemetry.tables import render_report
+from sn37.app.actors.alarms import Alarms
 from sn37.app.actors.chain_continuity import Continuity
 from sn37.app.actors.evaluator import Evaluator
 from sn37.app.actors.fetcher import Fetcher
@@ -45,6 +49,8 @@ from sn37.app.rounds.scoring_jobs import JobBuilder
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.samples.sources import Sources
 from sn37.app.schedule.load import LoadedSchedule
+from sn37.app.status.run_report import RUN_REPORT, Reporter
+from sn37.app.supervision.current_work import CurrentWork
 from sn37.app.supervision.deadlines import Steps
 from sn37.app.supervision.heads import Heads
 from sn37.app.supervision.health import HealthBoard
@@ -62,6 +68,10 @@ from sn37.domain.round.winner import KingOfTheHill
 
 def _file(state_dir: Path, name: str) -> Path:
     return state_dir / name
+
+
+def _free_bytes(state_dir: Path) -> Callable[[], int | None]:
+    return partial(free_bytes, state_dir, state_dir / "models")
 
 
 def _scorer(settings: Settings) -> WorkerScorer:
@@ -98,13 +108,19 @@ class Container(containers.DeclarativeContainer):
     event_log = providers.Callable(_file, settings.provided.state_dir, "events.jsonl")
     journal = providers.Singleton(JsonlSink, event_log, now=clock.provided.now)
     board = providers.Singleton(HealthBoard, clock=clock)
+    work = providers.Singleton(CurrentWork)
+    report_file = providers.Singleton(
+        ReportFile, providers.Callable(_file, settings.provided.state_dir, RUN_REPORT)
+    )
     log_file = providers.Callable(_file, settings.provided.state_dir, "validator.log")
     watchdog = providers.Singleton(_watchdog, log_file)
     steps = providers.Singleton(Steps, clock)
     metrics = providers.Singleton(
         build_metrics, settings, clock=clock, board=board, steps=steps, watchdog=watchdog
     )
-    sink = providers.Singleton(FanOut, providers.List(console, journal, board, metrics))
+    sink = providers.Singleton(
+        FanOut, providers.List(console, journal, board, work, report_file, metrics)
+    )
 
     pulse = providers.Singleton(
         Pulse,
@@ -115,6 +131,9 @@ class Container(containers.DeclarativeContainer):
         steps=steps,
         sink=sink,
         end=providers.Callable(partial, end_process, log_file),
+    )
+    reporter = providers.Factory(
+        Reporter, page=pulse.provided.ready, work=work, offline=settings.provided.offline
     )
     health_server = providers.Factory(
         HealthServer,
@@ -245,6 +264,15 @@ class Container(containers.DeclarativeContainer):
         sink=sink,
         offline=settings.provided.offline,
     )
+    alarms = providers.Singleton(
+        Alarms,
+        keeper=keeper,
+        heads=subscription,
+        schedule=schedule,
+        sink=sink,
+        free_bytes=providers.Callable(_free_bytes, settings.provided.state_dir),
+        offline=settings.provided.offline,
+    )
     forgetter = providers.Singleton(
         Pruner,
         keeper=keeper,
@@ -332,6 +360,7 @@ class Container(containers.DeclarativeContainer):
         missed=missed.provided.run,
         weights=submitter.provided.run,
         history=forgetter.provided.run,
+        alarms=alarms.provided.run,
     )
 
 

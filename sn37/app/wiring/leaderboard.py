@@ -27,17 +27,27 @@ def open_leaderboard(settings: Settings) -> Leaderboard:
         StateUnreadable, StateUnavailable: The record cannot be read.
     """
     require_leaderboard()
+    return open_pages(settings)
+
+
+def open_pages(settings: Settings) -> Leaderboard:
+    """Return the same without the web application: what its pages show, as values.
+
+    Raises:
+        CommandError: The record is of another network.
+        StateUnreadable, StateUnavailable: The record cannot be read.
+    """
     require_same_network(container_for(settings))
     return Leaderboard(
         SqliteRecordReader(settings.state_file),
         schedule=rules_of_network(settings).schedule,
-        times=_times(settings),
+        times=block_times(settings),
         network=settings.network,
     )
 
 
-def _times(settings: Settings) -> Callable[[], BlockTimes]:
-    """Return the function for times: exact on simnet, else from the validator's events."""
+def block_times(settings: Settings) -> Callable[[], BlockTimes]:
+    """Return the function for block times: exact on simnet, else from the validator's events."""
     if settings.is_simnet:
         return partial(_times_of_simnet, settings.simnet_chain_file)
     seen = HeadTimes(settings.state_dir / "events.jsonl")

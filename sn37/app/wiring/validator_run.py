@@ -89,6 +89,11 @@ async def _run(container: Container, stop: StopRequest) -> None:
 async def _live(container: Container) -> None:
     """Start in order, then follow the chain; a signal may end this at any point."""
     await container.keeper().load()  # also locks the folder against a second validator
+    with container.report_file().kept(container.reporter().document):
+        await _live_locked(container)
+
+
+async def _live_locked(container: Container) -> None:
     if is_empty(container.keeper().state):
         folders.require_folders(container.settings().cold_start_from, "--cold-start-from")
     container.metrics().follow(container.keeper(), container.loaded().schedule)

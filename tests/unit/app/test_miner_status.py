@@ -7,18 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from sn37.app.cli.status import _as_json, _lines
+from sn37.app.cli.status.commitment import _as_json, _lines
 from sn37.app.mining.connections import ReadConnection
 from sn37.app.mining.status import MinerStatus, _status
 from sn37.app.samples.plugins import dataset_plugin
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import RoundResult, ValidatorState
-from sn37.domain.schedule.model_limits import ModelConstraints
-from sn37.domain.submission.admission import Examined
 from sn37.domain.submission.base_models import BaseModel
 from sn37.domain.submission.commitment import Commitment, StandingCommitment
-from sn37.domain.submission.submission import Submission, Verdict
+from sn37.domain.submission.submission import Submission
 from sn37.ports.errors import StoreUnavailable
 from sn37.testing.builders import (
     a_commitment,
@@ -33,26 +31,11 @@ from sn37.testing.builders import (
     an_entry_result,
 )
 from sn37.testing.fakes import FakeChain, FakeModelStore
+from tests.support.no_examiner import NoExaminer
 
 ALICE = Hotkey("alice")
 SCHEDULE = a_schedule(a_stage(a_competition(1, delay_blocks=1_200)))
 COMMITTED = a_commitment("alice", block=900)
-
-
-class _NoExaminer:
-    async def examine(
-        self, repo: str, revision: str, constraints: ModelConstraints, *, weights: bool
-    ) -> Examined:
-        raise AssertionError
-
-    async def commit_of(self, repo: str, name: str) -> str:
-        raise AssertionError
-
-    async def licence(self, repo: str, revision: str) -> str | None:
-        raise AssertionError
-
-    def discard(self, repo: str, revision: str) -> None:
-        raise AssertionError
 
 
 class Miner:
@@ -74,7 +57,7 @@ class Miner:
         sight = ReadConnection(
             chain=self.chain,
             models=self.host,
-            examiner=_NoExaminer(),
+            examiner=NoExaminer(),
             pretrained=pretrained,
             find_source=dataset_plugin,
         )
@@ -190,6 +173,6 @@ async def test_a_refusal_for_good_has_its_reason() -> None:
     miner.chain.advance(2_000)
     refused = a_submission(COMMITTED, rejection=Reason.NORM, detail="norm 2000")
     found = await miner.look(a_state(submission=refused))
-    assert found.stage == Verdict.REJECTED
-    assert "norm: norm 2000; train with weight decay" in text(found)
+    assert found.stage == "rejected"
+    assert "finding     norm 2000\nnext        train with weight decay" in text(found)
     assert "finished no round of this competition yet" in text(found)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
+from sn37.app.cli.status.words import ROUND_HEADER, round_row, stage_lines
 from sn37.app.mining.base_sources import hotkey_of
 
 if TYPE_CHECKING:
@@ -77,15 +78,18 @@ def _lines(found: MinerStatus) -> Iterator[str]:
             f"scored      {when} the round of block {first.sync_block}, "
             f"{first.at:%Y-%m-%d %H:%M} UTC"
         )
-    yield f"stage       {found.stage}{_why(found)}"
+    yield from _stage(found)
     yield from _record(found)
 
 
-def _why(found: MinerStatus) -> str:
+def _stage(found: MinerStatus) -> Iterator[str]:
+    from sn37.app.leaderboard.page_reader import explained  # slow to import
+
     judgement = found.judgement
-    if judgement is None or judgement.reason is None or found.stage == "champion":
-        return ""
-    return f": {judgement.reason.value}: {judgement.detail}; {judgement.reason.remedy}"
+    reason = None if judgement is None or found.stage == "champion" else judgement.reason
+    code, meaning, remedy = explained(reason)
+    detail = "" if judgement is None or reason is None else judgement.detail
+    yield from stage_lines(found.stage, reason=code, meaning=meaning, detail=detail, remedy=remedy)
 
 
 def _record(found: MinerStatus) -> Iterator[str]:
@@ -104,7 +108,7 @@ def _record(found: MinerStatus) -> Iterator[str]:
     if not record.rounds:
         yield "            has listed it in no round yet"
         return
-    yield "round       verdict    reason            score   samples  finding"
+    yield ROUND_HEADER
     for attendance in record.rounds[-SHOWN_ROUNDS:]:
         yield _row(attendance)
 
@@ -113,13 +117,14 @@ def _row(attendance: Attendance) -> str:
     from sn37.domain.round.state import right_answers  # slow to import
 
     entry = attendance.entry
-    score = "-" if entry.score is None else f"{entry.score:.4f}"
-    reason = entry.reason.value if entry.reason else ""
     finding = "champion" if attendance.champion and not entry.detail else entry.detail
-    finding = "; ".join(filter(None, (right_answers(entry.tasks), finding)))
-    return (
-        f"{attendance.sync_block:<11} {entry.verdict.value:<10} {reason:<14} {score:>8} "
-        f"{entry.num_samples:>9}  {finding}"
+    return round_row(
+        attendance.sync_block,
+        verdict=entry.verdict.value,
+        reason=entry.reason.value if entry.reason else "",
+        score=entry.score,
+        num_samples=entry.num_samples,
+        finding="; ".join(filter(None, (right_answers(entry.tasks), finding))),
     )
 
 

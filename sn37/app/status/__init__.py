@@ -1,0 +1,1 @@
+"""The status of a validator and of submissions, for the command `sn37 status`."""
