@@ -13,6 +13,7 @@
     - ReleaseUnavailable a release, or a package that it needs, is not available now
     - ServiceUnavailable the service manager does not start or stop the validator
     - ReceiptsUnavailable  what another validator publishes cannot be read
+    - LeaderboardUnavailable  its server does not answer, or not in time
   x Rejected             the answer is no; retrying unchanged will not help
     - CommitmentRefused
     - WeightsRefused
@@ -22,6 +23,7 @@
     - TrainingRefused    a run cannot be trained as it is configured
     - DatasetExhausted
     - OfferRefused       the rounds that another validator publishes are not valid
+    - LeaderboardRefused what a server answers is not a document of a leaderboard
     - StateUnreadable    the database is corrupt or newer than this program
     - ReleaseRefused     not signed, not what was signed, or not installable here
 
@@ -98,6 +100,10 @@ class ReceiptsUnavailable(Unavailable):
     """The place where another validator publishes its rounds cannot be read."""
 
 
+class LeaderboardUnavailable(Unavailable):
+    """The server of a leaderboard does not answer, or not in time."""
+
+
 class Rejected(PortError):
     """A dependency answered, and the answer is no."""
 
@@ -153,6 +159,10 @@ class DatasetExhausted(Rejected):
 
 class OfferRefused(Rejected):
     """The rounds that another validator publishes are not valid; the message says where."""
+
+
+class LeaderboardRefused(Rejected):
+    """An address, or what its server answers, is not that of a leaderboard."""
 
 
 class StateUnreadable(Rejected):

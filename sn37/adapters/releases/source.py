@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
-from sn37.adapters.releases.deadline import Deadline, WatchedHttp, WatchedHttps
+from sn37.adapters.deadline import Deadline, WatchedHttp, WatchedHttps
 from sn37.domain.printable import one_line
 from sn37.domain.release.release import ReleaseFile
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable

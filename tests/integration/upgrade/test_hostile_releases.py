@@ -17,8 +17,8 @@ from urllib.request import Request
 
 import pytest
 
+from sn37.adapters.deadline import Deadline
 from sn37.adapters.releases import source
-from sn37.adapters.releases.deadline import Deadline
 from sn37.adapters.releases.document import MAX_BYTES, read_release, write_release
 from sn37.adapters.releases.source import Redirects, Source, chunks
 from sn37.adapters.sqlite.schema import VERSION

@@ -1,0 +1,1 @@
+"""Leaderboards of other machines, read over HTTP."""
