@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sn37.domain.ids import Block, BlockRef, Coldkey, Hotkey, Uid
@@ -40,3 +41,25 @@ class Metagraph:
         return frozenset(
             n.hotkey for n in self.neurons if n.validator_permit and n.stake_rao > min_stake_rao
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consensus:
+    """Outcome of a subnet's newest epoch, and the weights of one validator, by hotkey.
+
+    Hotkeys without a value are left out.
+    """
+
+    at: BlockRef
+    weights: Mapping[Hotkey, float]  # largest weight that a majority of the stake supports, 0..1
+    validator_trust: Mapping[Hotkey, float]  # part of a validator's weights within these, 0..1
+    own: Mapping[Hotkey, float]  # the reading validator's weights in force, as shares
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubnetSnapshot:
+    """A subnet at one block, as one validator saw it."""
+
+    validator: Hotkey
+    metagraph: Metagraph
+    consensus: Consensus

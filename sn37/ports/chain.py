@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid
-from sn37.domain.metagraph import Metagraph
+from sn37.domain.metagraph import Consensus, Metagraph
 from sn37.domain.submission.commitment import CommitmentBook, CommitmentQuote, StandingCommitment
 from sn37.domain.weight_vector import WeightVector
 
@@ -38,6 +38,13 @@ class Chain(Protocol):
 
     async def metagraph(self, at: BlockRef, netuid: Netuid | None = None) -> Metagraph:
         """Return every registered neuron of a subnet (this one by default), ordered by uid."""
+        ...
+
+    async def consensus(self, at: BlockRef) -> Consensus:
+        """Return the outcome of this subnet's newest epoch, and this validator's own weights.
+
+        The weights of other validators are never read.
+        """
         ...
 
     async def commitments(self, at: BlockRef) -> CommitmentBook:

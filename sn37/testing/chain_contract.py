@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid
+from sn37.domain.metagraph import Consensus
 from sn37.domain.submission.commitment import CommitmentBook
 from sn37.domain.weight_vector import WeightVector
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
@@ -30,6 +31,7 @@ _READS: dict[str, Callable[[Chain, BlockRef], Awaitable[object]]] = {
     "block": lambda chain, at: chain.block(at.number),
     "timestamp": lambda chain, at: chain.timestamp(at),
     "metagraph": lambda chain, at: chain.metagraph(at),
+    "consensus": lambda chain, at: chain.consensus(at),
     "commitments": lambda chain, at: chain.commitments(at),
     "submit_weights": lambda chain, at: chain.submit_weights(WeightVector({STRANGER: 1.0})),
     "weights_since": lambda chain, at: chain.weights_since(at.number),
@@ -190,6 +192,23 @@ class ChainContract(ABC):
         name, on_chain = self.read(submit)
         assert re.fullmatch(r"\d+-\d+", name)
         assert on_chain == pytest.approx(shares, abs=1e-3)  # quantized to u16
+
+    def test_own_weights_in_force_are_read_beside_the_consensus(self) -> None:
+        shares = dict(zip(self.members(), (0.75, 0.25), strict=False))
+
+        async def submit(chain: Chain) -> tuple[Consensus, Consensus]:
+            before = await chain.head()
+            none = await chain.consensus(before)
+            await chain.submit_weights(WeightVector(shares))
+            await self.produce_block(chain)
+            return none, await chain.consensus(await chain.head())
+
+        before, after = self.read(submit)
+        assert not before.own
+        assert after.own == pytest.approx(shares, abs=1e-3)
+        for column in (after.weights, after.validator_trust):
+            assert set(column) <= set(self.members())
+            assert all(0 < value <= 1.001 for value in column.values())
 
     def test_the_share_of_a_hotkey_that_left_goes_to_the_others(self) -> None:
         first, second = self.members()[:2]

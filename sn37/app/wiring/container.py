@@ -27,6 +27,8 @@ from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
 from sn37.adapters.telemetry.report_file import ReportFile
 from sn37.adapters.telemetry.sample_tables import render_samples
+from sn37.adapters.telemetry.subnet_file import NAME as SUBNET_FILE
+from sn37.adapters.telemetry.subnet_file import write_subnet
 from sn37.adapters.telemetry.tables import render_report
 from sn37.app.actors.alarms import Alarms
 from sn37.app.actors.chain_continuity import Continuity
@@ -34,6 +36,7 @@ from sn37.app.actors.evaluator import Evaluator
 from sn37.app.actors.fetcher import Fetcher
 from sn37.app.actors.follower import Follower
 from sn37.app.actors.freezer import Freezer
+from sn37.app.actors.onlooker import Onlooker
 from sn37.app.actors.opener import RoundOpener
 from sn37.app.actors.pruner import Pruner
 from sn37.app.actors.round_limit import Goal
@@ -280,6 +283,14 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         keep_days=settings.provided.keep_history,
     )
+    subnet_file = providers.Callable(_file, settings.provided.state_dir, SUBNET_FILE)
+    onlooker = providers.Singleton(
+        Onlooker,
+        chain=chain,
+        validator=network.provided.signer.hotkey,
+        heads=subscription,
+        write=providers.Callable(partial, write_subnet, subnet_file),
+    )
     verify_signature = providers.Object(is_signed_by)
     write_round = providers.Object(write_round)
     scratch = providers.Factory(  # a state for past rounds, beside the validator's own
@@ -361,6 +372,7 @@ class Container(containers.DeclarativeContainer):
         weights=submitter.provided.run,
         history=forgetter.provided.run,
         alarms=alarms.provided.run,
+        subnet=onlooker.provided.run,
     )
 
 

@@ -10,7 +10,7 @@ from hashlib import sha512
 from typing import TYPE_CHECKING
 
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid, Uid
-from sn37.domain.metagraph import Metagraph, Neuron
+from sn37.domain.metagraph import Consensus, Metagraph, Neuron
 from sn37.domain.submission.commitment import (
     Commitment,
     CommitmentBook,
@@ -101,6 +101,14 @@ class FakeChain:
             neurons=self._neurons(at.number, netuid),
             weights_version=self.weights_version,
         )
+
+    async def consensus(self, at: BlockRef) -> Consensus:
+        """See ``Chain``. The signer is the only validator, so its weights are the consensus."""
+        self._maybe_fail()
+        num_sent = sum(block <= at.number for block, _ in self._sent)
+        own = self.submitted[num_sent - 1].shares if num_sent else {}
+        trust = {self.hotkey: 1.0} if own else {}
+        return Consensus(at=at, weights=own, validator_trust=trust, own=own)
 
     async def commitments(self, at: BlockRef) -> CommitmentBook:
         self._maybe_fail()

@@ -148,6 +148,8 @@ def _subnets(r: Registry, account: int) -> dict[str, bytes]:
         ("MaxWeightsLimit", u16, b"\xff\xff"),
         ("LastUpdate", r.sequence(u64), b"\0"),
         ("ValidatorPermit", r.sequence(flag), b"\0"),
+        ("Consensus", r.sequence(u16), b"\0"),
+        ("ValidatorTrust", r.sequence(u16), b"\0"),
         ("SubnetEpochConsensus", consensus, b"\0"),
         ("RevealPeriodEpochs", u64, _u64(1)),
         ("LastEpochBlock", u64, bytes(8)),

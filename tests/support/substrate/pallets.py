@@ -38,6 +38,8 @@ DEFAULTS: Mapping[Item, object] = {
     (S, "SubnetEpochIndex"): 0,
     (S, "LastUpdate"): (),
     (S, "Weights"): (),
+    (S, "Consensus"): (),
+    (S, "ValidatorTrust"): (),
     (S, "TimelockedWeightCommits"): (),
 }
 

@@ -25,7 +25,7 @@ from sn37.adapters.simnet.chain.keys import as_signer
 from sn37.adapters.simnet.chain.schema import create_file
 from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Netuid
-from sn37.domain.metagraph import Metagraph
+from sn37.domain.metagraph import Consensus, Metagraph
 from sn37.domain.submission.commitment import CommitmentBook, CommitmentQuote, StandingCommitment
 from sn37.domain.weight_vector import WeightVector
 from sn37.ports.chain import Signer
@@ -122,6 +122,12 @@ class SimnetChain(ChainBuilder):
                 known = (state, views.metagraph(self._ledger.connection, netuid, at))
                 self._metagraphs[netuid] = known
         return replace(known[1], at=at)
+
+    async def consensus(self, at: BlockRef) -> Consensus:
+        own = None if self._signer is None else self._signer.hotkey
+        with self._translated():
+            self._version_at(at)
+            return views.consensus(self._ledger.connection, self._netuid, at, own)
 
     async def commitments(self, at: BlockRef) -> CommitmentBook:
         netuid = self._netuid

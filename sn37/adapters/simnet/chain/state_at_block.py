@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sn37.adapters.simnet.chain.extrinsics import RATE_LIMIT_BLOCKS
 from sn37.domain.ids import Block, BlockRef, Coldkey, Hotkey, Netuid, Uid
-from sn37.domain.metagraph import Metagraph, Neuron
+from sn37.domain.metagraph import Consensus, Metagraph, Neuron
 from sn37.domain.submission.commitment import (
     Commitment,
     CommitmentBook,
@@ -79,6 +79,44 @@ def _incentives(
             found[miner] = found.get(miner, 0.0) + share * stake_rao
     total = sum(found.values())
     return {hotkey: value / total for hotkey, value in found.items()} if total else {}
+
+
+def consensus(
+    connection: sqlite3.Connection, netuid: Netuid, at: BlockRef, own: Hotkey | None
+) -> Consensus:
+    """Return the consensus of the newest weights at ``at``, as an epoch of Bittensor computes it.
+
+    The consensus on a miner is the largest weight that validators with at least half of the stake
+    give it; a validator's trust is the sum of its weights, each cut to the consensus. Source:
+    Yuma Consensus, https://docs.learnbittensor.org/learn/yuma-consensus, with kappa 0.5.
+    """
+    stakes = dict(
+        connection.execute(
+            "SELECT hotkey, stake_rao FROM neurons WHERE netuid = ? AND permit"
+            " AND registered_at <= ? AND (left_at IS NULL OR left_at > ?)",
+            (netuid, at.number, at.number),
+        ).fetchall()
+    )
+    rows = {v: weight_shares(connection, netuid, at.number, Hotkey(v)) for v in sorted(stakes)}
+    voting = {v: row for v, row in rows.items() if row}
+    half = sum(stakes[v] for v in voting) / 2
+    agreed = dict[Hotkey, float]()
+    for miner in sorted({miner for row in voting.values() for miner in row}):
+        offers = sorted({row.get(miner, 0.0) for row in voting.values()}, reverse=True)
+        agreed[miner] = next(
+            offer
+            for offer in offers
+            if sum(stakes[v] for v, row in voting.items() if row.get(miner, 0.0) >= offer) >= half
+        )
+    return Consensus(
+        at=at,
+        weights={miner: weight for miner, weight in agreed.items() if weight},
+        validator_trust={
+            Hotkey(v): sum(min(share, agreed[miner]) for miner, share in row.items())
+            for v, row in voting.items()
+        },
+        own={} if own is None else weight_shares(connection, netuid, at.number, own),
+    )
 
 
 def reveals(
