@@ -1,13 +1,14 @@
-"""Events of a running validator, read from its ``events.jsonl``."""
+"""Events of a running validator, read from its files of events."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sn37.adapters.telemetry.event_files import NewLines
 from sn37.domain.round.state import ColdStart
 
 
@@ -18,8 +19,7 @@ class Journal:
     """
 
     def __init__(self, state_dir: Path) -> None:
-        self._path = state_dir / "events.jsonl"
-        self._read = 0
+        self._new_lines = NewLines(state_dir / "events.jsonl")
         self.head = 0  # the newest block that it has followed
         self.first_head = 0
         self.frozen: defaultdict[tuple[int, int], set[str]] = defaultdict(set)  # tasks, by round
@@ -31,19 +31,8 @@ class Journal:
         self.follows_receipts = False  # it has begun with another validator's rounds
 
     def look(self) -> None:
-        for event in self._lines():
-            self._take(event)
-
-    def _lines(self) -> Iterator[Mapping[str, Any]]:
-        if not self._path.exists():
-            return
-        with self._path.open("rb") as file:
-            file.seek(self._read)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return  # half a line: it is not written yet
-                self._read += len(line)
-                yield json.loads(line)
+        for line in self._new_lines():
+            self._take(json.loads(line))
 
     def _take(self, event: Mapping[str, Any]) -> None:
         match event["event"]:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from sn37.adapters.simnet.world import build_world
 from sn37.adapters.sqlite.read_only import read_state
+from sn37.adapters.telemetry.event_files import NewLines
 from sn37.adapters.telemetry.jsonl import JsonlSink
 from sn37.domain.ids import Block
 from sn37.domain.round.state import ValidatorState
@@ -134,17 +135,11 @@ class Finished:
     """Counts the rounds whose weights were sent, reading each line of the journal once."""
 
     def __init__(self, journal: Path) -> None:
-        self._journal = journal
-        self._offset = 0
+        self._new_lines = NewLines(journal)
         self._found = 0
 
     def count(self) -> int:
-        with self._journal.open("rb") as file:
-            file.seek(self._offset)
-            for line in file:
-                if line.endswith(b"\n"):
-                    self._offset += len(line)
-                    self._found += b'"event":"WeightsSubmitted"' in line
+        self._found += sum(b'"event":"WeightsSubmitted"' in line for line in self._new_lines())
         return self._found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.telemetry import head_times
+from sn37.adapters.telemetry.event_files import finish
 from sn37.adapters.telemetry.head_times import NUM_PROBES, HeadTimes
 from sn37.domain.ids import Block
 
@@ -63,3 +64,19 @@ def test_new_heads_appear_and_a_new_file_starts_again(tmp_path: Path) -> None:
     assert max(times()) == 7
     path.write_bytes(line(900))
     assert set(times()) == {Block(900)}
+
+
+def test_times_of_finished_files_are_among_them(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    times = HeadTimes(path)
+    path.write_bytes(b"".join(map(line, range(50_000))))
+    assert max(times()) == 49_999
+    finish(path)
+    assert max(times()) == 49_999, "the file that is written now is missing"
+    path.write_bytes(b"")
+    assert max(times()) == 49_999, "it holds no head yet"
+    path.write_bytes(b"".join(map(line, range(50_000, 100_000))))
+    found = HeadTimes(path)()
+    assert (min(found), max(found)) == (0, 99_999)
+    of_the_finished = sum(block < 50_000 for block in found)
+    assert NUM_PROBES / 3 < of_the_finished < 2 * NUM_PROBES / 3

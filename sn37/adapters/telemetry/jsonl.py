@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sn37.adapters.telemetry.event_files import MAX_BYTES, finish
 from sn37.domain.canonical import JsonValue, as_json, canonical_json, fields_as_json
 from sn37.domain.events import Event, RoundOpened
 from sn37.domain.round.state import RoundPlan
@@ -29,11 +30,22 @@ class JsonlSink:
 
     A line is one unbuffered write. A line that the disk refuses is dropped and counted; the first
     one is logged. Appends to an existing file.
+
+    A file of ``max_bytes`` or more is finished after its last line and gets another name, see
+    ``event_files``.
     """
 
-    def __init__(self, path: Path, *, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        now: Callable[[], datetime] = _utc_now,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         self._path = path
         self._now = now
+        self._max_bytes = max_bytes
+        self._is_stuck = False  # a full file could not be renamed
         self._file: int | None = None  # opened by the first event
         self._torn = False  # the file ends in half a line
         self.num_dropped = 0
@@ -53,6 +65,8 @@ class JsonlSink:
                     "%s: %s; events are missing from it", self._path, error.strerror or error
                 )
             self.num_dropped += 1
+        else:
+            self._finish_if_full()
 
     def close(self) -> None:
         """Close the file; a later event opens it again."""
@@ -73,6 +87,17 @@ class JsonlSink:
             self._torn = self._torn or written > 0
             raise OSError("short write")
         self._torn = False
+
+    def _finish_if_full(self) -> None:
+        if self._file is None or os.fstat(self._file).st_size < self._max_bytes:
+            return
+        self.close()
+        try:
+            finish(self._path)
+        except OSError as error:  # it grows until its folder allows another name
+            if not self._is_stuck:
+                self._is_stuck = True
+                log.warning("%s: %s; the file grows on", self._path, error.strerror or error)
 
 
 def _plan(plan: RoundPlan) -> JsonValue:

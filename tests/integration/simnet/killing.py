@@ -25,6 +25,7 @@ from bittensor import sp_core
 from sn37.adapters.simnet.chain.keys import keypair
 from sn37.adapters.simnet.world import VALIDATOR
 from sn37.adapters.sqlite.read_only import read_state
+from sn37.adapters.telemetry.event_files import NewLines, event_files
 from sn37.domain.canonical import as_json
 from tests.support.processes import descendants_of
 
@@ -107,7 +108,7 @@ class Run:
 
     def _lines(self) -> list[str]:
         """The same as text; a last line that is not whole is left out."""
-        text = self.journal.read_text() if self.journal.exists() else ""
+        text = "".join(file.read_text() for file in event_files(self.journal))
         return [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]
 
 
@@ -169,19 +170,13 @@ class _Journal:
     """Counts the events that a run has told of, reading each line once."""
 
     def __init__(self, run: Run) -> None:
-        self._path = run.journal
-        self._offset = 0
+        self._new_lines = NewLines(run.journal)
         self.counts: Counter[str] = Counter()
 
     def read(self) -> None:
-        if not self._path.exists() or self._path.stat().st_size == self._offset:
-            return
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            for line in file:
-                if line.endswith(b"}\n"):
-                    self._offset += len(line)
-                    self.counts[json.loads(line)["event"]] += 1
+        for line in self._new_lines():
+            if line.endswith(b"}"):
+                self.counts[json.loads(line)["event"]] += 1
 
 
 def assert_ended(pids: set[int]) -> None:
