@@ -13,6 +13,7 @@
     - ReleaseUnavailable a release, or a package that it needs, is not available now
     - ServiceUnavailable the service manager does not start or stop the validator
     - ReceiptsUnavailable  what another validator publishes cannot be read
+    - TrackerUnavailable an experiment tracker, such as wandb, does not take rows now
   x Rejected             the answer is no; retrying unchanged will not help
     - CommitmentRefused
     - WeightsRefused
@@ -80,6 +81,10 @@ class ScorerUnavailable(Unavailable):
 
 class TrainerUnavailable(Unavailable):
     """The device is missing or full, or the disk failed; the same run can continue later."""
+
+
+class TrackerUnavailable(Unavailable):
+    """The tracker did not take all rows; those that it lacks are sent again later."""
 
 
 class StateUnavailable(Unavailable):

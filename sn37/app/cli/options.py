@@ -118,6 +118,10 @@ Leaderboard = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Address of the leaderboard; port 0: any."),
 ]
+Wandb = Annotated[
+    bool | None,
+    typer.Option("--wandb/--no-wandb", help="Send finished rounds to wandb; by default not."),
+]
 ReleaseRoot = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Root of the maintainers' keys, which sign releases."),

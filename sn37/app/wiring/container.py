@@ -23,6 +23,7 @@ from sn37.adapters.system.watchdog import Watchdog, end_process
 from sn37.adapters.telemetry.console import ConsoleSink, LastingConsole, stderr_console
 from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
+from sn37.adapters.telemetry.member_log import MemberLog
 from sn37.adapters.telemetry.sample_tables import render_samples
 from sn37.adapters.telemetry.tables import render_report
 from sn37.app.actors.chain_continuity import Continuity
@@ -57,6 +58,8 @@ from sn37.app.wiring.network import Network
 from sn37.app.wiring.print_tables import printed
 from sn37.domain.ids import Hotkey
 from sn37.domain.round.winner import KingOfTheHill
+
+MEMBERS = "members.jsonl"  # in the state folder
 
 
 def _file(state_dir: Path, name: str) -> Path:
@@ -97,7 +100,10 @@ class Container(containers.DeclarativeContainer):
     event_log = providers.Callable(_file, settings.provided.state_dir, "events.jsonl")
     journal = providers.Singleton(JsonlSink, event_log, now=clock.provided.now)
     board = providers.Singleton(HealthBoard, clock=clock)
-    sink = providers.Singleton(FanOut, providers.List(console, journal, board))
+    members = providers.Singleton(
+        MemberLog, providers.Callable(_file, settings.provided.state_dir, MEMBERS)
+    )
+    sink = providers.Singleton(FanOut, providers.List(console, journal, board, members))
 
     log_file = providers.Callable(_file, settings.provided.state_dir, "validator.log")
     watchdog = providers.Singleton(_watchdog, log_file)

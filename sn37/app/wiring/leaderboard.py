@@ -31,12 +31,12 @@ def open_leaderboard(settings: Settings) -> Leaderboard:
     return Leaderboard(
         SqliteRecordReader(settings.state_file),
         schedule=rules_of_network(settings).schedule,
-        times=_times(settings),
+        times=times_of(settings),
         network=settings.network,
     )
 
 
-def _times(settings: Settings) -> Callable[[], BlockTimes]:
+def times_of(settings: Settings) -> Callable[[], BlockTimes]:
     """Return the function for times: exact on simnet, else from the validator's events."""
     if settings.is_simnet:
         return partial(_times_of_simnet, settings.simnet_chain_file)
