@@ -1,8 +1,8 @@
 """Which hotkey had which uid, in a file beside the record: the database is keyed by hotkey alone.
 
-One JSON line for each opened round at which uids had changed, with the changed hotkeys, and ``null``
-for one that has left: ``{"block": 7200, "uids": {"5F...": 12, "5G...": null}}``. The first line
-has all.
+One JSON line for each opened round at which uids had changed, with the changed hotkeys, and
+``null`` for one that has left: ``{"block": 7200, "uids": {"5F...": 12, "5G...": null}}``. The first
+line has all.
 """
 
 from __future__ import annotations

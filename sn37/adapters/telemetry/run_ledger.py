@@ -95,7 +95,7 @@ def _take(runs: list[LedgerRun], line: dict[str, JsonValue]) -> None:
             part = RunPart(round=key, is_later=bool(later))
             runs[-1] = replace(runs[-1], parts=(*runs[-1].parts, part))
         case {"complete": str(run_id)}:
-            place = next(n for n, held in enumerate(runs) if held.run.id == run_id)
+            place = [held.run.id for held in runs].index(run_id)
             runs[place] = replace(runs[place], is_complete=True)
         case _:
             raise ValueError(f"unknown line {str(line)[:80]}")

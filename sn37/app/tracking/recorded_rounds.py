@@ -111,10 +111,9 @@ class RecordedRounds:
         return sorted(found, key=lambda p: (p.round.sync_block, p.round.competition, p.is_later))
 
     def facts(self, part: RunPart) -> RoundFacts:
-        """Return the facts of one part.
+        """Return the facts of one part; a round that a restored backup lacks has no entries.
 
         Raises:
-            LookupError: The record does not have the round.
             StateUnavailable, StateUnreadable: See ``RecordReader``.
         """
         if self._chronicle.row_of(part.round) is None:
@@ -122,7 +121,7 @@ class RecordedRounds:
         with self._record.snapshot() as snapshot:
             row = self._chronicle.row_of(part.round)
             if row is None:
-                raise LookupError(f"the record does not have {part.round}")
+                return _gone(part.round)
             reader = PageReader(
                 snapshot=snapshot,
                 chronicle=self._chronicle,
@@ -223,6 +222,24 @@ class RecordedRounds:
         return Challenge(
             gain=last.gain, error=last.error, evidence=last.evidence, num_samples=last.num_samples
         )
+
+
+def _gone(round_: RoundKey) -> RoundFacts:
+    return RoundFacts(
+        competition=round_.competition,
+        name="",
+        sync_block=round_.sync_block,
+        sync_hash="",
+        at=None,
+        status="not recorded",
+        why_missed="",
+        champion=None,
+        before=None,
+        margin=None,
+        needed=LOG_LEVEL,
+        entries=(),
+        wins=(),
+    )
 
 
 def _parts(result: RoundResult) -> Sequence[RunPart]:

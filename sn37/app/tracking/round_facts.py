@@ -56,7 +56,7 @@ class RoundFacts:
     sync_block: Block
     sync_hash: str
     at: datetime | None  # time of the sync block
-    status: str  # finished, missed, scored later
+    status: str  # finished, missed, scored later, not recorded
     why_missed: str
     champion: EntryKey | None  # after the round
     before: EntryKey | None  # champion before it

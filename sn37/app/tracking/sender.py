@@ -51,18 +51,21 @@ class RoundSender:
         tracker: RunTracker,
         clock: Clock,
         tell: Callable[[str], None],
+        rows_per_run: int = ROWS_PER_RUN,
     ) -> None:
         self._rounds = rounds
         self._ledger = ledger
         self._tracker = tracker
         self._clock = clock
         self._tell = tell
+        self._rows_per_run = rows_per_run
         self._proven: dict[str, int] = {}  # rows that the tracker was seen to have, by run
         self._row = lru_cache(_KEPT_ROWS)(self._computed)
 
     async def follow(self) -> None:
         """Send rounds as they finish; never returns. Failures are told once, and retried."""
-        sent_at, told, num_failures = "", "", 0
+        sent_at: str | None = None
+        told, num_failures = "", 0
         while True:
             pause_s, stamp = LOOK_EVERY_S, self._rounds.stamp()
             if stamp != sent_at or num_failures:
@@ -90,7 +93,7 @@ class RoundSender:
         for held in runs:
             if not held.is_complete and self._proven.get(held.run.id) != len(held.parts):
                 num_sent += await self._deliver(held)
-                if held is not runs[-1] or len(held.parts) >= ROWS_PER_RUN:
+                if held is not runs[-1] or len(held.parts) >= self._rows_per_run:
                     self._ledger.complete(held.run.id)
         return num_sent
 
@@ -104,12 +107,12 @@ class RoundSender:
         newest = runs[-1] if runs else None
         held = len(newest.parts) if newest and self._continues(newest, signed, unsent[0]) else None
         while unsent:
-            if held is None or held >= ROWS_PER_RUN:
+            if held is None or held >= self._rows_per_run:
                 self._ledger.begin(self._new_run(unsent[0], signed))
                 held = 0
-            chunk, unsent = unsent[: ROWS_PER_RUN - held], unsent[ROWS_PER_RUN - held :]
-            self._ledger.add(chunk)
-            held += len(chunk)
+            room = self._rows_per_run - held
+            self._ledger.add(unsent[:room])
+            held, unsent = held + len(unsent[:room]), unsent[room:]
 
     def _continues(self, newest: LedgerRun, signed: Signed | None, part: RunPart) -> bool:
         """True if a part belongs to the same validator and program as the newest run."""
