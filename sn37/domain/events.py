@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sn37.domain.ids import Block, BlockRef, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
+from sn37.domain.ids import (
+    Block,
+    BlockRef,
+    CompetitionId,
+    EntryKey,
+    Hotkey,
+    RoundKey,
+    TaskName,
+    Uid,
+)
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import Beginning, EntryResult, RoundPlan, RoundResult
 from sn37.domain.scoring.opinion import Opinion
@@ -99,6 +108,7 @@ class RowsSetAside(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundOpened(Event):
     plan: RoundPlan
+    uids: Mapping[Hotkey, Uid] = field(default_factory=dict)  # of all members at the sync block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@
     - ServiceUnavailable the service manager does not start or stop the validator
     - ReceiptsUnavailable  what another validator publishes cannot be read
     - LeaderboardUnavailable  its server does not answer, or not in time
+    - TrackerUnavailable an experiment tracker, such as wandb, does not take rows now
   x Rejected             the answer is no; retrying unchanged will not help
     - CommitmentRefused
     - WeightsRefused
@@ -82,6 +83,10 @@ class ScorerUnavailable(Unavailable):
 
 class TrainerUnavailable(Unavailable):
     """The device is missing or full, or the disk failed; the same run can continue later."""
+
+
+class TrackerUnavailable(Unavailable):
+    """The tracker did not take all rows; those that it lacks are sent again later."""
 
 
 class StateUnavailable(Unavailable):

@@ -146,7 +146,8 @@ def test_every_command_of_a_block_works(
             | "release"
             | "replay"
             | "state"
-            | "upgrade",
+            | "upgrade"
+            | "wandb",
             *_,
         ]:
             parse([PLACEHOLDERS.get(word, word) for word in words])

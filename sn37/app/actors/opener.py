@@ -115,7 +115,7 @@ class RoundOpener:
         if self._is_known(key):
             return  # after a long outage it was already scored as a missed round
         await self._keeper.open_round(plan)
-        self._sink.emit(RoundOpened(plan=plan))
+        self._sink.emit(RoundOpened(plan=plan, uids=choice.uids))
 
     async def _sit_out(self, key: RoundKey, reason: Reason, detail: str) -> None:
         sync = await self._chain.block(key.sync_block)

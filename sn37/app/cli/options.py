@@ -206,6 +206,10 @@ Leaderboard = Annotated[
         rich_help_panel=WATCHING,
     ),
 ]
+Wandb = Annotated[
+    bool | None,
+    typer.Option("--wandb/--no-wandb", help="Send finished rounds to wandb; by default not."),
+]
 ReleaseRoot = Annotated[
     Path | None,
     typer.Option(

@@ -29,6 +29,10 @@ COMMANDS = {
         "sn37.app.cli.pages.leaderboard:leaderboard",
         "Serve pages on a validator's record: who leads, since when, by how much; read-only.",
     ),
+    "wandb": (
+        "sn37.app.cli.pages.wandb:wandb",
+        "Send the finished rounds of a validator to wandb; read-only.",
+    ),
     "validator": (
         "sn37.app.cli.validator:validator",
         "Follow the chain, score models, set weights.",

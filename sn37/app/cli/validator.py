@@ -37,6 +37,7 @@ def validator(
     keep_history: options.KeepHistory = None,
     health: options.Health = None,
     leaderboard: options.Leaderboard = None,
+    wandb: options.Wandb = None,
     cold_start_from: options.ColdStartFrom = None,
     log_level: options.LogLevel = None,
     json_file: options.JsonFile = None,

@@ -109,6 +109,7 @@ class Settings(BaseSettings):
     )  # days; of older rounds only crowns are kept
     health: HostAndPort | None = None  # address of /healthz and /readyz
     leaderboard: HostAndPort | None = None  # address of the pages for everybody
+    wandb: bool = False  # send finished rounds to wandb
     # Folders of rounds published by other validators; only an empty state begins with them.
     cold_start_from: UserPaths = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"

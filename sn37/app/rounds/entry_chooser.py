@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from sn37.app.rounds.contenders import contenders_of
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.supervision.deadlines import step
-from sn37.domain.ids import BlockRef, EntryKey
+from sn37.domain.ids import BlockRef, EntryKey, Hotkey, Uid
 from sn37.domain.reasons import Reason
 from sn37.domain.round.round_entries import EntryPlan, plan_entries
 from sn37.domain.round.state import EntryResult
@@ -37,6 +37,7 @@ class Choice:
     plan: EntryPlan
     unreadable: frozenset[EntryKey]  # private or missing
     unprobed: frozenset[EntryKey]  # the host did not answer
+    uids: Mapping[Hotkey, Uid]  # of all members at the sync block
 
 
 class EntryChooser:
@@ -104,6 +105,7 @@ class EntryChooser:
             plan=replace(plan, listed=(*plan.listed, *_malformed(book))),
             unreadable=frozenset(private),
             unprobed=frozenset(unprobed),
+            uids={neuron.hotkey: neuron.uid for neuron in metagraph.neurons},
         )
 
     async def _probe(self, keys: Collection[EntryKey]) -> Mapping[EntryKey, Availability | None]:

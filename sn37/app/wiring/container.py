@@ -25,6 +25,7 @@ from sn37.adapters.system.watchdog import Watchdog, end_process
 from sn37.adapters.telemetry.console import ConsoleSink, LastingConsole, stderr_console
 from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
+from sn37.adapters.telemetry.member_log import MemberLog
 from sn37.adapters.telemetry.report_file import ReportFile
 from sn37.adapters.telemetry.sample_tables import render_samples
 from sn37.adapters.telemetry.subnet_file import NAME as SUBNET_FILE
@@ -67,6 +68,8 @@ from sn37.app.wiring.network import Network
 from sn37.app.wiring.print_tables import printed
 from sn37.domain.ids import Hotkey
 from sn37.domain.round.winner import KingOfTheHill
+
+MEMBERS = "members.jsonl"  # in the state folder
 
 
 def _file(state_dir: Path, name: str) -> Path:
@@ -115,6 +118,9 @@ class Container(containers.DeclarativeContainer):
     report_file = providers.Singleton(
         ReportFile, providers.Callable(_file, settings.provided.state_dir, RUN_REPORT)
     )
+    members = providers.Singleton(
+        MemberLog, providers.Callable(_file, settings.provided.state_dir, MEMBERS)
+    )
     log_file = providers.Callable(_file, settings.provided.state_dir, "validator.log")
     watchdog = providers.Singleton(_watchdog, log_file)
     steps = providers.Singleton(Steps, clock)
@@ -122,7 +128,7 @@ class Container(containers.DeclarativeContainer):
         build_metrics, settings, clock=clock, board=board, steps=steps, watchdog=watchdog
     )
     sink = providers.Singleton(
-        FanOut, providers.List(console, journal, board, work, report_file, metrics)
+        FanOut, providers.List(console, journal, board, work, report_file, members, metrics)
     )
 
     pulse = providers.Singleton(

@@ -29,6 +29,7 @@ from sn37.app.wiring.container import Container
 from sn37.app.wiring.leaderboard_process import leaderboard_beside
 from sn37.app.wiring.networks import open_network
 from sn37.app.wiring.start_checks import require_checks
+from sn37.app.wiring.wandb_process import wandb_beside
 from sn37.domain.events import Cautioned, LeaderboardServed, WorkersConfined
 from sn37.domain.round.state import ValidatorState
 from sn37.domain.weights.standings import standings
@@ -102,7 +103,8 @@ async def _live_locked(container: Container) -> None:
     with leaderboard_beside(container.settings()) as address:
         if address is not None:
             container.sink().emit(LeaderboardServed(address=address))
-        await _follow(container)
+        with wandb_beside(container.settings(), container.sink()):
+            await _follow(container)
 
 
 async def _follow(container: Container) -> None:

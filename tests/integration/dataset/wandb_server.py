@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -20,6 +21,8 @@ from sn37.domain.canonical import JsonValue
 
 Row = dict[str, JsonValue]  # a history row with its _step and _timestamp
 API_KEY = "k" * 40
+US = "us"  # the entity of whoever asks
+OURS: JsonValue = {"id": "1", "name": US}
 PATIENCE_S = 60.0  # of an answer that does not come
 
 
@@ -34,6 +37,8 @@ class HostedRun:
     rows: list[Row] = field(default_factory=list)
     num_archived: int = 0
     config_text: str | None = None  # as sent, in place of the config
+    name: str = ""  # for people
+    is_closed: bool = False  # its writer has finished it
 
     @property
     def last_step(self) -> int:
@@ -55,6 +60,7 @@ class Fault:
     cut: bool = False  # half of the answer arrives
     drop: bool = False  # nothing does
     mute: bool = False  # nothing does, and the connection stays open
+    is_late: bool = False  # written lines were taken, only the answer is at fault
 
     def applies(self, operation: str) -> bool:
         if operation != self.operation or self.times == 0:
@@ -77,11 +83,14 @@ class WandbHost:
     asked: list[tuple[str, dict[str, JsonValue]]] = field(default_factory=list)
     on_request: Callable[[str], None] = lambda operation: None
     closing: threading.Event = field(default_factory=threading.Event)
+    keys: frozenset[str] | None = None  # that it accepts; None accepts all
 
     def answer(self, operation: str, variables: dict[str, JsonValue]) -> JsonValue:
         self.asked.append((operation, variables))
         if operation == "Viewer":
             return {"viewer": {"id": "1", "entity": "us", "username": "us", "flags": "{}"}}
+        if operation in ("RunResumeStatus", "UpsertBucket", "CreateRunFiles"):
+            return self._write(operation, variables)
         project = f"{variables['entity']}/{variables['project']}"
         runs = self.projects.get(project)
         if runs is None:
@@ -92,6 +101,45 @@ class WandbHost:
         run = next((run for run in runs if run.id == name), None)
         found = None if run is None else _history(operation, run, variables, self.url)
         return {"project": {"run": found}}
+
+    def written(self, project: str) -> list[HostedRun]:
+        """The runs of a project of ours that clients have written."""
+        return self.projects.get(f"{US}/{project}", [])
+
+    def stream(self, project: str, run_id: str, body: Mapping[str, JsonValue]) -> None:
+        """Take lines of history: they replace those from their offset on."""
+        self.asked.append(("file_stream", dict(body)))
+        run = next(run for run in self.written(project) if run.id == run_id)
+        match body.get("files"):
+            case {"wandb-history.jsonl": {"offset": int(offset), "content": [*lines]}}:
+                assert offset <= len(run.rows), "a gap"
+                rows = [json.loads(str(line)) for line in lines]
+                run.rows[offset : offset + len(rows)] = rows
+        run.is_closed = run.is_closed or bool(body.get("complete"))
+
+    def _write(self, operation: str, variables: dict[str, JsonValue]) -> JsonValue:
+        project = str(variables["project"])
+        if operation == "CreateRunFiles":
+            names = variables["files"]
+            assert isinstance(names, list)
+            files: list[JsonValue] = [
+                {"name": name, "uploadUrl": f"{self.url}/upload/{name}"} for name in names
+            ]
+            run_id = str(variables["run"])
+            return {"createRunFiles": {"runID": run_id, "uploadHeaders": [], "files": files}}
+        name = str(variables["name"])
+        run = next((run for run in self.written(project) if run.id == name), None)
+        if operation == "RunResumeStatus":
+            bucket = None if run is None else _resumed(run)
+            return {"model": {"id": "1", "name": project, "entity": OURS, "bucket": bucket}}
+        is_new = run is None
+        if run is None:
+            now = datetime.now(UTC)
+            run = HostedRun(id=name, config={}, created_at=now, heartbeat_at=now)
+            self.projects.setdefault(f"{US}/{project}", []).append(run)
+        _update(run, variables)
+        bucket = {**_resumed(run), "project": {"id": "1", "name": project, "entity": OURS}}
+        return {"upsertBucket": {"bucket": bucket, "inserted": is_new}}
 
     def archive(self, run_id: str) -> bytes:
         """The Parquet file of a run."""
@@ -106,6 +154,38 @@ class WandbHost:
 
     def fault(self, operation: str) -> Fault | None:
         return next((fault for fault in self.faults if fault.applies(operation)), None)
+
+
+def _resumed(run: HostedRun) -> dict[str, JsonValue]:
+    """What a client learns about a run that it opens."""
+    return {
+        "id": f"storage-{run.id}",
+        "name": run.id,
+        "displayName": run.name,
+        "description": None,
+        "sweepName": None,
+        "config": run.config_text or "{}",
+        "summaryMetrics": json.dumps(run.rows[-1]) if run.rows else "{}",
+        "historyLineCount": len(run.rows),
+        "eventsLineCount": 0,
+        "logLineCount": 0,
+        "historyTail": json.dumps([json.dumps(row) for row in run.rows[-1:]]),
+        "eventsTail": "[]",
+        "tags": [],
+        "wandbConfig": '{"t": 1}',
+    }
+
+
+def _update(run: HostedRun, variables: Mapping[str, JsonValue]) -> None:
+    if isinstance(name := variables.get("displayName"), str):
+        run.name = name
+    if isinstance(text := variables.get("config"), str):
+        run.config_text = text
+        run.config = {
+            key: held["value"] for key, held in json.loads(text).items() if key != "_wandb"
+        }
+    run.is_closed = False
+    run.heartbeat_at = datetime.now(UTC)
 
 
 def _listing(runs: list[HostedRun], variables: Mapping[str, JsonValue]) -> JsonValue:
@@ -140,8 +220,8 @@ def node_of(run: HostedRun) -> JsonValue:
         "id": f"storage-{run.id}",
         "projectId": "1",
         "name": run.id,
-        "displayName": run.id,
-        "state": "running",
+        "displayName": run.name or run.id,
+        "state": "finished" if run.is_closed else "running",
         "tags": [],
         "sweepName": None,
         "config": run.config_text
@@ -230,13 +310,27 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        assert self.path == "/graphql"
-        named = re.search(r"query\s+(\w+)", body["query"])
-        assert named
-        operation = named[1]
+        if not self._is_known():
+            self._send(401, {"errors": [{"message": "user is not logged in"}]})
+            return
+        streamed = re.fullmatch(r"/files/\w+/([\w-]+)/(\w+)/file_stream", self.path)
+        if streamed:
+            operation = "file_stream"
+        else:
+            assert self.path == "/graphql"
+            named = re.search(r"(?:query|mutation)\s+(\w+)", body["query"])
+            assert named
+            operation = named[1]
         self.host.on_request(operation)
-        answer = self.host.answer(operation, body.get("variables") or {})
         fault = self.host.fault(operation)
+        answer: JsonValue = {}
+        if streamed and (fault is None or fault.is_late):
+            self.host.stream(streamed[1], streamed[2], body)
+        elif not streamed:
+            answer = self.host.answer(operation, body.get("variables") or {})
+        if streamed and fault is None:
+            self._send(200, {})
+            return
         if fault is None:
             self._send(200, {"data": answer})
         elif fault.drop or fault.mute:
@@ -249,6 +343,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(fault.status, {"error": "not now"}, headers=fault.headers)
         else:
             self._send(200, {"data": fault.data})
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._send(200, {})
+
+    def _is_known(self) -> bool:
+        """True if the request has a key that the host accepts."""
+        if self.host.keys is None:
+            return True
+        given = base64.b64decode(self.headers.get("Authorization", "").removeprefix("Basic "))
+        return given.decode().removeprefix("api:") in self.host.keys
 
     def do_GET(self) -> None:
         body = self.host.archive(self.path.removeprefix("/archive/"))

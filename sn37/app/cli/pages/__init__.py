@@ -1,1 +1,1 @@
-"""Commands that serve pages."""
+"""Commands that show a record to others."""

@@ -1,0 +1,59 @@
+"""``sn37 wandb``: the finished rounds of a validator, sent to wandb."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from sn37.app.cli import options
+
+Follow = Annotated[
+    bool, typer.Option("--follow", help="Continue with each round that finishes, until Ctrl-C.")
+]
+# The validator starts this command beside itself, and ends it by closing its standard input.
+Beside = Annotated[bool, typer.Option("--beside", hidden=True)]
+
+
+def wandb(
+    follow: Follow = False,
+    beside: Beside = False,
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+    schedule: options.ScheduleFile = None,
+) -> None:
+    """Send the finished rounds that wandb lacks; read-only, beside a running validator or later.
+
+    WANDB_API_KEY, WANDB_MODE=offline, WANDB_PROJECT, WANDB_ENTITY, WANDB_BASE_URL and WANDB_DIR
+    mean what they mean to the client.
+    """
+    flags = {k: v for k, v in locals().items() if k not in ("follow", "beside")}
+    from sn37.app.config.settings import load_settings
+    from sn37.app.wiring.wandb import (  # slow to import
+        destination_of,
+        follow_until_standard_input_ends,
+        open_sender,
+    )
+
+    settings = load_settings(flags)
+    destination = destination_of(settings, os.environ)
+    sender = open_sender(settings, destination, _tell)
+    if beside:
+        _tell(f"sending to {destination.place}")
+        asyncio.run(follow_until_standard_input_ends(sender))
+    elif follow:
+        _tell(f"sending to {destination.place}")
+        asyncio.run(sender.follow())
+    else:
+        num_sent = asyncio.run(sender.send())
+        what = f"{num_sent:,} rounds sent" if num_sent else "nothing to send"
+        typer.echo(f"{destination.place}: {what}")
+
+
+def _tell(line: str) -> None:
+    typer.echo(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}", err=True)

@@ -1,0 +1,1 @@
+"""Rounds as rows of an experiment tracker, such as wandb."""
