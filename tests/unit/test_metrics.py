@@ -52,9 +52,12 @@ from sn37.domain.submission.submission import Submission, Verdict
 from sn37.testing.builders import (
     a_beginning,
     a_commitment,
+    a_competition,
     a_round_key,
     a_round_plan,
     a_round_result,
+    a_schedule,
+    a_stage,
     a_submission,
     an_artifact,
     an_entry_key,
@@ -64,7 +67,7 @@ from sn37.testing.builders import (
     some_weights,
 )
 from sn37.testing.telemetry_contract import EventSinkContract
-from tests.support.metered import Metered
+from tests.support.metered import TWO_COMPETITIONS, Metered
 
 ONE = CompetitionId(1)
 ALICE, BOB = an_entry_key("alice", 100), an_entry_key("bob", 200)
@@ -217,6 +220,28 @@ class TestRecord:
         assert metered.values(Metric.ROUND_ENTRIES)["1", "waiting"] == 1
         assert metered.values(Metric.ROUND_ENTRIES)["1", "failed"] == 0
         assert metered.values(Metric.POSTPONED) == {("1",): 1}
+
+    def test_the_age_of_a_round_counts_from_the_last_one_or_from_the_start(
+        self, metered: Metered
+    ) -> None:
+        later = a_stage(a_competition(1, reward_share=1.0), from_block=5000)
+        schedule = a_schedule(*TWO_COMPETITIONS.stages, later)
+        metered.follow(rounds(a_scored_round(720, {ALICE: 1.0})), schedule)
+        assert metered.values(Metric.ROUND_AGE) == {}
+        metered.head(800)
+        metered.head(900)
+        assert metered.values(Metric.ROUND_AGE) == {("1",): 180, ("2",): 100}
+        metered.follow(schedule=schedule)
+        metered.head(5010)
+        assert metered.values(Metric.ROUND_AGE) == {("1",): 10}, "the other has ended"
+
+    def test_a_competition_that_has_ended_is_not_shown(self, metered: Metered) -> None:
+        only = a_schedule(a_stage(a_competition(2, reward_share=1.0)))
+        metered.follow(rounds(a_scored_round(720, {ALICE: 1.0})), only)
+        metered.head(2000)
+        for metric in (Metric.CROWN_HELD, Metric.QUEUE, Metric.ROUNDS_MISSED, Metric.WARM_UP):
+            assert {labels[0] for labels in metered.values(metric)} == {"2"}
+        assert metered.values(Metric.CHAMPION) == {}
 
     def test_the_round_under_way_shows_its_progress(self, metered: Metered) -> None:
         plan = a_round_plan(a_round_key(), entries=[ALICE, BOB])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import http.client
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
+from prometheus_client import Metric as Family
+from prometheus_client.openmetrics import parser as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from sn37.adapters.system.health_server import HealthServer, Page
@@ -106,7 +107,9 @@ def test_open_metrics_and_compression_are_negotiated(
         server, Accept="application/openmetrics-text; version=1.0.0", Accept_Encoding="gzip"
     )
     assert (status, headers["Content-Encoding"]) == (200, "gzip")
-    families = {f.name for f in open_metrics(gzip.decompress(body).decode())}
+    text = gzip.decompress(body).decode()
+    parsed: Iterable[Family] = open_metrics.text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+    families = {family.name for family in parsed}
     assert {metric.value.name.removesuffix("_total") for metric in Metric} <= families
 
 

@@ -147,6 +147,11 @@ class Metric(Enum):
         "Sync block of the newest finished round, sat out or not.",
         "competition",
     )
+    ROUND_AGE = _gauge(
+        "round_age_blocks",
+        "Blocks since that; without one, since the start of the program or the competition.",
+        "competition",
+    )
     ROUNDS_JUDGED = _counter(
         "rounds_judged",
         "Rounds judged since the state began, adopted ones included.",

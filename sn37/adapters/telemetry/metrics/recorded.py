@@ -35,23 +35,38 @@ class Snapshot:
     schedule: Schedule
     state: ValidatorState = field(default_factory=ValidatorState)
     histories: Mapping[CompetitionId, History] = field(default_factory=dict)
+    first: Block | None = None  # first head that this process saw
+    head: Block | None = None  # the newest one
 
     @property
     def competitions(self) -> tuple[CompetitionId, ...]:
-        """Return those of all stages: miners may write any number into a commitment."""
-        found = {c.id for stage in self.schedule.stages for c in stage.competitions}
-        return tuple(sorted(found | self.state.rounds.keys()))
+        """Return those that run now; before the first block, all that the schedule has.
+
+        Never those of commitments, in which miners may write any number.
+        """
+        if self.head is None:
+            stages = self.schedule.stages
+            return tuple(sorted({c.id for stage in stages for c in stage.competitions}))
+        return tuple(sorted(c.id for c in self.schedule.at(self.head)))
+
+    @property
+    def began(self) -> Block | None:
+        """Return the first block of the present stage that this process saw."""
+        if self.first is None or self.head is None:
+            return None
+        starts = [s.from_block for s in self.schedule.stages if s.from_block <= self.head]
+        return max(self.first, *starts[-1:])
 
 
-def samples_of(snapshot: Snapshot, head: Block | None) -> Iterator[Sample]:
+def samples_of(snapshot: Snapshot) -> Iterator[Sample]:
     """Yield what the state says; takes milliseconds for thousands of submissions."""
     yield Metric.CADENCE, (), snapshot.schedule.timing.cadence
     for competition in snapshot.competitions:
         yield from _rounds(snapshot, competition)
         yield from _crown(snapshot, competition)
     yield from _weights(newest_weights(snapshot.state))
-    if head is not None:
-        yield from _queue(snapshot, head)
+    if snapshot.head is not None:
+        yield from _queue(snapshot, snapshot.head)
 
 
 def newest_weights(state: ValidatorState) -> WeightsRecord | None:
@@ -65,6 +80,9 @@ def _rounds(snapshot: Snapshot, competition: CompetitionId) -> Iterator[Sample]:
     history = snapshot.histories.get(competition, NO_HISTORY)
     if held:
         yield Metric.ROUND, (label,), held[-1].key.sync_block
+    newest_block = held[-1].key.sync_block if held else snapshot.began
+    if snapshot.head is not None and newest_block is not None:
+        yield Metric.ROUND_AGE, (label,), max(0, snapshot.head - newest_block)
     missed = sum(r.skipped is not None for r in held[-WINDOW_ROUNDS:])
     yield Metric.ROUNDS_MISSED, (label,), missed
     yield Metric.ROUNDS_JUDGED, (label,), history.num_judged
