@@ -99,7 +99,6 @@ def test_the_board_shows_every_metric_that_an_operator_reads() -> None:
     left_out = {metric for metric in Metric if metric.value.name not in names}
     assert left_out == {
         Metric.BUILD,  # the board's list of validators
-        Metric.EVENTS,
         Metric.FETCHED_BYTES,
         Metric.ROUND,
         Metric.ROUNDS_LATER,

@@ -13,12 +13,29 @@ from prometheus_client import Metric as Family
 from prometheus_client.openmetrics import parser as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
+import sn37
 from sn37.adapters.system.health_server import HealthServer, Page
 from sn37.adapters.telemetry.metrics.exposition import metrics_page
 from sn37.adapters.telemetry.metrics.metric_table import Metric
 from sn37.adapters.telemetry.metrics.tallies import Sample
-from sn37.domain.events import BlockScored, EntryFinished, EntryStarted
-from sn37.testing.builders import a_round_key, an_entry_key, an_entry_result, every_event
+from sn37.app.config.settings import Settings
+from sn37.app.schedule.load import load_schedule
+from sn37.app.wiring.container import container_for
+from sn37.domain.events import (
+    BlockScored,
+    Degraded,
+    EntryFinished,
+    EntryStarted,
+    HeadAdvanced,
+)
+from sn37.domain.ids import Block
+from sn37.testing.builders import (
+    a_block_ref,
+    a_round_key,
+    an_entry_key,
+    an_entry_result,
+    every_event,
+)
 from tests.support.metered import Metered
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -146,6 +163,26 @@ def test_metrics_with_a_bug_harm_no_health_page(caplog: pytest.LogCaptureFixture
             ask(server)
         assert ask(server, "/healthz")[0] == 200
     assert "a health page failed" in caplog.text
+
+
+def test_a_validator_serves_its_metrics_beside_its_health(tmp_path: Path) -> None:
+    settings = Settings(network="simnet", state_dir=tmp_path, offline=True)
+    container = container_for(settings, load_schedule("simnet"))
+    container.metrics().follow(container.keeper(), container.loaded().schedule)
+    container.sink().emit(HeadAdvanced(head=a_block_ref(1234), next_sync=Block(1440)))
+    container.sink().emit(Degraded(what="chain", error="refused", retry_in_s=60.0))
+    with closing(container.health_server("127.0.0.1", 0)) as server:
+        assert ask(server, "/healthz")[0] == 200
+        found = values(ask(server)[2].decode())
+    assert found["sn37_head_block", ()] == 1234
+    assert found["sn37_degraded", (("dependency", "chain"),)] == 1
+    assert found["sn37_degraded", (("dependency", "scorer"),)] == 0
+    assert found["sn37_sends_weights", ()] == 0
+    assert found["sn37_crown_held", (("competition", "1"),)] == 0
+    assert found["sn37_disk_free_bytes", ()] > 0
+    assert ("sn37_model_cache_quota_bytes", ()) not in found, "simnet has no quota"
+    started = (("netuid", "37"), ("network", "simnet"), ("version", sn37.__version__))
+    assert found["sn37_build_info", started] == 1
 
 
 def test_the_global_registry_stays_empty_of_ours(server: HealthServer) -> None:

@@ -1,4 +1,4 @@
-"""What the recorded state says: rounds, scores, crowns, weights, the queue."""
+"""Values of the recorded state: rounds, scores, crowns, weights, the queue."""
 
 from __future__ import annotations
 

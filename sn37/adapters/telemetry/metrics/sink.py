@@ -58,7 +58,7 @@ class Recorded(Protocol):
 
 
 class Health(Protocol):
-    """What the health pages know. Asked by the thread that answers a scrape."""
+    """Content of the health pages. Asked by the thread that answers a scrape."""
 
     def outages_s(self) -> Mapping[str, float]:
         """Return the seconds since each dependency that fails began to."""
