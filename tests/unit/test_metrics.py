@@ -306,6 +306,21 @@ class TestQueue:
         state = rounds(a_scored_round(720, {ALICE: 1.0, scored: 1.1}, ALICE, gone))
         assert queue_of(metered, *submissions, state=state) == {"download": 0, "score": 0}
 
+    def test_it_is_counted_again_when_a_submission_or_a_round_is_new(
+        self, metered: Metered
+    ) -> None:
+        first, second = (a_submission_of(h, artifact=an_artifact()) for h in ("alice", "bob"))
+        assert queue_of(metered, first, state=ValidatorState())["score"] == 1
+        metered.record.state = ValidatorState(
+            submissions={s.commitment.key: s for s in (first, second)}
+        )
+        metered.head(2001)
+        assert metered.values(Metric.QUEUE)["1", "score"] == 2
+        scored = a_scored_round(1800, {first.commitment.key: 1.0}, first.commitment.key)
+        metered.record.state = replace(metered.record.state, rounds={ONE: (scored,)})
+        metered.sink.emit(RoundFinished(result=scored))
+        assert metered.values(Metric.QUEUE)["1", "score"] == 1
+
     @given(competition=st.integers(3, 2**31))
     def test_a_competition_that_a_miner_made_up_is_not_a_label(self, competition: int) -> None:
         metered = Metered(Path("nowhere"))

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 from sn37.adapters.telemetry.metrics.counting import EventCounts
 from sn37.adapters.telemetry.metrics.disk import DiskUse
 from sn37.adapters.telemetry.metrics.metric_table import Metric
-from sn37.adapters.telemetry.metrics.recorded import Snapshot, newest_weights, samples_of
+from sn37.adapters.telemetry.metrics.recorded import (
+    QueueLengths,
+    Snapshot,
+    newest_weights,
+    samples_of,
+)
 from sn37.adapters.telemetry.metrics.tallies import Sample, Tallies
 from sn37.adapters.telemetry.metrics.timing import EventTimes
 from sn37.domain.events import (
@@ -117,6 +122,7 @@ class MetricsSink:
         self._tallies = Tallies()
         self._counts = EventCounts(self._tallies)
         self._times = EventTimes(self._tallies)
+        self._queue = QueueLengths()
         self._newest = _Newest()
         self._head: _Head | None = None
         self._recorded: Recorded | None = None
@@ -189,6 +195,7 @@ class MetricsSink:
         yield from self._of_newest(snapshot)
         if snapshot is not None:
             yield from samples_of(snapshot)
+            yield from self._queue.samples(snapshot)
             yield from _age_of_weights(snapshot, age_s)
         yield from self._tallies.samples()
         yield from self._disk.samples()
