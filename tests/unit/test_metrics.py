@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -228,9 +229,9 @@ class TestRecord:
         schedule = a_schedule(*TWO_COMPETITIONS.stages, later)
         metered.follow(rounds(a_scored_round(720, {ALICE: 1.0})), schedule)
         assert metered.values(Metric.ROUND_AGE) == {}
-        metered.head(800)
+        metered.head(700)
         metered.head(900)
-        assert metered.values(Metric.ROUND_AGE) == {("1",): 180, ("2",): 100}
+        assert metered.values(Metric.ROUND_AGE) == {("1",): 180, ("2",): 200}
         metered.follow(schedule=schedule)
         metered.head(5010)
         assert metered.values(Metric.ROUND_AGE) == {("1",): 10}, "the other has ended"
@@ -552,6 +553,16 @@ class TestThreads:
         done.set()
         reader.join()
         assert seen == sorted(seen)
+
+    @given(st.lists(st.floats(0, 1000), max_size=20))
+    def test_a_bucket_holds_the_times_up_to_its_bound(self, times: list[float]) -> None:
+        bounds = (1.0, 10.0, 100.0)
+        found = Distribution((0,) * 4)
+        for seconds in times:
+            found = found.plus(seconds, bounds)
+        below = [sum(t <= bound for t in times) for bound in (*bounds, float("inf"))]
+        assert list(accumulate(found.counts)) == below
+        assert found.sum_s == pytest.approx(sum(times))
 
     def test_a_histogram_is_read_whole(self) -> None:
         tallies = Tallies()

@@ -155,7 +155,7 @@ class Metric(Enum):
     )
     ROUND_AGE = _gauge(
         "round_age_blocks",
-        "Blocks since that; without one, since the start of the program or the competition.",
+        "Blocks since that, or since the start of the program or the competition if it was later.",
         "competition",
     )
     ROUNDS_JUDGED = _counter(

@@ -55,7 +55,7 @@ class Snapshot:
         if self.first is None or self.head is None:
             return None
         starts = [s.from_block for s in self.schedule.stages if s.from_block <= self.head]
-        return max(self.first, *starts[-1:])
+        return max([self.first, *starts])
 
 
 def samples_of(snapshot: Snapshot) -> Iterator[Sample]:
@@ -78,9 +78,10 @@ def _rounds(snapshot: Snapshot, competition: CompetitionId) -> Iterator[Sample]:
     history = snapshot.histories.get(competition, NO_HISTORY)
     if held:
         yield Metric.ROUND, (label,), held[-1].key.sync_block
-    newest_block = held[-1].key.sync_block if held else snapshot.began
-    if snapshot.head is not None and newest_block is not None:
-        yield Metric.ROUND_AGE, (label,), max(0, snapshot.head - newest_block)
+    if snapshot.head is not None and snapshot.began is not None:
+        # After a long stop no round can have finished yet.
+        since = max([snapshot.began, *(r.key.sync_block for r in held[-1:])])
+        yield Metric.ROUND_AGE, (label,), max(0, snapshot.head - since)
     missed = sum(r.skipped is not None for r in held[-WINDOW_ROUNDS:])
     yield Metric.ROUNDS_MISSED, (label,), missed
     yield Metric.ROUNDS_JUDGED, (label,), history.num_judged
