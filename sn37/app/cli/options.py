@@ -112,7 +112,7 @@ KeepHistory = Annotated[
 ]
 Health = Annotated[
     str | None,
-    typer.Option(metavar="HOST:PORT", help="Address of the pages /healthz and /readyz."),
+    typer.Option(metavar="HOST:PORT", help="Address of /healthz, /readyz and /metrics."),
 ]
 Leaderboard = Annotated[
     str | None,
