@@ -20,7 +20,7 @@ SOAK_STORMS ?= 20
 
 .DEFAULT_GOAL := help
 .PHONY: help venv simnet mining-demo rehearsal soak bench test lint unit integration browser \
-  faults format clean
+  alerts faults format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -100,6 +100,9 @@ integration: venv
 
 browser: venv ## the leaderboard in a real Chromium, as Debian's package "chromium" installs it
 	$(BIN)/python -m pytest -q tests/browser
+
+alerts: venv ## the files for Prometheus and Grafana, with promtool and prometheus of Debian's package
+	$(BIN)/python -m pytest -q tests/alerts
 
 faults: ## the tests of the fault matrix passed in the runs before
 	$(BIN)/python -m tests.support.fault_matrix --ran build/faults/unit.json build/faults/integration.json

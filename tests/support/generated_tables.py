@@ -1,4 +1,4 @@
-"""The tables of docs/miner.md, docs/scoring.md and docs/schedules.md that are the program's own.
+"""The tables of four documents that are the program's own: reasons, methods, keys, metrics.
 
 ``python -m tests.support.generated_tables`` writes them again; a test fails while they differ.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sn37.adapters.telemetry.metrics.metric_table import LABELS, Metric
 from sn37.app.config.toml_tables import Table
 from sn37.app.config.toml_writer import value_text
 from sn37.app.schedule import competition_tables as of_competition
@@ -20,11 +21,13 @@ from sn37.domain.schedule.methods import LossUnit, Method
 from sn37.domain.scoring.worst_loss import worst_loss
 from sn37.domain.submission.admission import AdmissionStep
 from sn37.domain.submission.stages import SubmissionStage
+from tests.support.monitoring import Alert, alerts
 
 _DOCS = Path(__file__).parents[2] / "docs"
 MINER, SCORING = _DOCS / "miner.md", _DOCS / "scoring.md"
 SCHEDULES = _DOCS / "schedules.md"
-DOCUMENTS = (MINER, SCORING, SCHEDULES)
+MONITORING = _DOCS / "monitoring.md"
+DOCUMENTS = (MINER, SCORING, SCHEDULES, MONITORING)
 SCHEDULE_TABLES: Mapping[str, type[Table]] = {
     "keys of the file": of_schedule.ScheduleTable,
     "keys of timing": of_schedule.TimingTable,
@@ -53,6 +56,12 @@ def tables(document: Path) -> Mapping[str, Sequence[str]]:
         return {"methods": [_method(method) for method in Method]}
     if document == SCHEDULES:
         return {name: list(_keys(table)) for name, table in SCHEDULE_TABLES.items()}
+    if document == MONITORING:
+        return {
+            "alerts": [_alert(alert) for alert in alerts()],
+            "metrics": [_metric(metric) for metric in Metric],
+            "labels": [f"| `{name}` | {values} |" for name, values in sorted(LABELS.items())],
+        }
     return {
         "reasons": [
             f"| `{r.value}` | {_SIDES[r.blame]} | {r.meaning.removesuffix(f'; {r.remedy}')} "
@@ -81,6 +90,19 @@ def _method(method: Method) -> str:
         *("yes" if answer else "no" for answer in answers),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _alert(alert: Alert) -> str:
+    """A row for an alert; values that it will have stand in capitals."""
+    says = re.sub(r"{{ \$labels\.(\w+) }}", lambda m: m[1].upper(), alert.summary)
+    says = re.sub(r"{{ \$value[^}]*}}", "N", says)
+    return f"| `{alert.name}` | {alert.severity} | {says} | {alert.meaning} | {alert.action} |"
+
+
+def _metric(metric: Metric) -> str:
+    defined = metric.value
+    labels = ", ".join(f"`{label}`" for label in defined.labels)
+    return f"| `{defined.name}` | {defined.kind} | {labels} | {defined.help} |"
 
 
 def _keys(table: type[Table]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,12 @@ from sn37.domain.submission.submission import Submission, Verdict
 from sn37.testing.builders import (
     a_beginning,
     a_commitment,
+    a_competition,
     a_round_key,
     a_round_plan,
     a_round_result,
+    a_schedule,
+    a_stage,
     a_submission,
     an_artifact,
     an_entry_key,
@@ -64,7 +68,7 @@ from sn37.testing.builders import (
     some_weights,
 )
 from sn37.testing.telemetry_contract import EventSinkContract
-from tests.support.metered import Metered
+from tests.support.metered import TWO_COMPETITIONS, Metered
 
 ONE = CompetitionId(1)
 ALICE, BOB = an_entry_key("alice", 100), an_entry_key("bob", 200)
@@ -218,6 +222,28 @@ class TestRecord:
         assert metered.values(Metric.ROUND_ENTRIES)["1", "failed"] == 0
         assert metered.values(Metric.POSTPONED) == {("1",): 1}
 
+    def test_the_age_of_a_round_counts_from_the_last_one_or_from_the_start(
+        self, metered: Metered
+    ) -> None:
+        later = a_stage(a_competition(1, reward_share=1.0), from_block=5000)
+        schedule = a_schedule(*TWO_COMPETITIONS.stages, later)
+        metered.follow(rounds(a_scored_round(720, {ALICE: 1.0})), schedule)
+        assert metered.values(Metric.ROUND_AGE) == {}
+        metered.head(700)
+        metered.head(900)
+        assert metered.values(Metric.ROUND_AGE) == {("1",): 180, ("2",): 200}
+        metered.follow(schedule=schedule)
+        metered.head(5010)
+        assert metered.values(Metric.ROUND_AGE) == {("1",): 10}, "the other has ended"
+
+    def test_a_competition_that_has_ended_is_not_shown(self, metered: Metered) -> None:
+        only = a_schedule(a_stage(a_competition(2, reward_share=1.0)))
+        metered.follow(rounds(a_scored_round(720, {ALICE: 1.0})), only)
+        metered.head(2000)
+        for metric in (Metric.CROWN_HELD, Metric.QUEUE, Metric.ROUNDS_MISSED, Metric.WARM_UP):
+            assert {labels[0] for labels in metered.values(metric)} == {"2"}
+        assert metered.values(Metric.CHAMPION) == {}
+
     def test_the_round_under_way_shows_its_progress(self, metered: Metered) -> None:
         plan = a_round_plan(a_round_key(), entries=[ALICE, BOB])
         opened = OpenRound(plan=plan, outcomes={ALICE: an_outcome(ALICE)})
@@ -280,6 +306,21 @@ class TestQueue:
         scored = an_entry_key("scored", 100)
         state = rounds(a_scored_round(720, {ALICE: 1.0, scored: 1.1}, ALICE, gone))
         assert queue_of(metered, *submissions, state=state) == {"download": 0, "score": 0}
+
+    def test_it_is_counted_again_when_a_submission_or_a_round_is_new(
+        self, metered: Metered
+    ) -> None:
+        first, second = (a_submission_of(h, artifact=an_artifact()) for h in ("alice", "bob"))
+        assert queue_of(metered, first, state=ValidatorState())["score"] == 1
+        metered.record.state = ValidatorState(
+            submissions={s.commitment.key: s for s in (first, second)}
+        )
+        metered.head(2001)
+        assert metered.values(Metric.QUEUE)["1", "score"] == 2
+        scored = a_scored_round(1800, {first.commitment.key: 1.0}, first.commitment.key)
+        metered.record.state = replace(metered.record.state, rounds={ONE: (scored,)})
+        metered.sink.emit(RoundFinished(result=scored))
+        assert metered.values(Metric.QUEUE)["1", "score"] == 1
 
     @given(competition=st.integers(3, 2**31))
     def test_a_competition_that_a_miner_made_up_is_not_a_label(self, competition: int) -> None:
@@ -512,6 +553,16 @@ class TestThreads:
         done.set()
         reader.join()
         assert seen == sorted(seen)
+
+    @given(st.lists(st.floats(0, 1000), max_size=20))
+    def test_a_bucket_holds_the_times_up_to_its_bound(self, times: list[float]) -> None:
+        bounds = (1.0, 10.0, 100.0)
+        found = Distribution((0,) * 4)
+        for seconds in times:
+            found = found.plus(seconds, bounds)
+        below = [sum(t <= bound for t in times) for bound in (*bounds, float("inf"))]
+        assert list(accumulate(found.counts)) == below
+        assert found.sum_s == pytest.approx(sum(times))
 
     def test_a_histogram_is_read_whole(self) -> None:
         tallies = Tallies()

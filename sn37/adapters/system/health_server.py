@@ -106,12 +106,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _ask(self, application: WSGIApplication, path: str, query: str) -> None:
         answers: list[tuple[str, list[tuple[str, str]]]] = []
+        content: list[bytes] = []
 
         def begin(
             status: str, headers: list[tuple[str, str]], _: object = None, /
         ) -> Callable[[bytes], object]:
             answers.append((status, headers))
-            return self.wfile.write  # for old programs; ours return their content
+            return content.append
 
         environment = {
             "REQUEST_METHOD": "GET",
@@ -120,9 +121,9 @@ class _Handler(BaseHTTPRequestHandler):
             "HTTP_ACCEPT": self.headers.get("Accept", ""),
             "HTTP_ACCEPT_ENCODING": self.headers.get("Accept-Encoding", ""),
         }
-        content = b"".join(application(environment, begin))
+        content.extend(application(environment, begin))
         status, headers = answers[-1]
-        self._send(HTTPStatus(int(status.partition(" ")[0])), headers, content)
+        self._send(HTTPStatus(int(status.partition(" ")[0])), headers, b"".join(content))
 
     def _answer(self, status: HTTPStatus, body: Mapping[str, JsonValue]) -> None:
         content = json.dumps(body).encode() + b"\n"

@@ -194,7 +194,7 @@ Health = Annotated[
     str | None,
     typer.Option(
         metavar="HOST:PORT",
-        help="Address of the pages /healthz and /readyz.",
+        help="Address of /healthz, /readyz and /metrics.",
         rich_help_panel=WATCHING,
     ),
 ]

@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     keep_history: int = Field(
         default=90, ge=1, le=MAX_DAYS
     )  # days; of older rounds only crowns are kept
-    health: HostAndPort | None = None  # address of /healthz and /readyz
+    health: HostAndPort | None = None  # address of /healthz, /readyz, /metrics
     leaderboard: HostAndPort | None = None  # address of the pages for everybody
     wandb: bool = False  # send finished rounds to wandb
     # Folders of rounds published by other validators; only an empty state begins with them.

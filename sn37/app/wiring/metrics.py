@@ -25,7 +25,7 @@ METRICS = "/metrics"
 
 
 class WatchedHealth:
-    """What board, steps and watchdog know, for the metrics."""
+    """Board, steps and watchdog, as the metrics read them."""
 
     def __init__(self, *, board: HealthBoard, steps: Steps, watchdog: Watchdog) -> None:
         self._board = board

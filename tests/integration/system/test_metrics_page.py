@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import gzip
 import http.client
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
+from prometheus_client import Metric as Family
+from prometheus_client.openmetrics import parser as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
+import sn37
 from sn37.adapters.system.health_server import HealthServer, Page
 from sn37.adapters.telemetry.metrics.exposition import metrics_page
 from sn37.adapters.telemetry.metrics.metric_table import Metric
 from sn37.adapters.telemetry.metrics.tallies import Sample
-from sn37.domain.events import BlockScored, EntryFinished, EntryStarted
-from sn37.testing.builders import a_round_key, an_entry_key, an_entry_result, every_event
+from sn37.app.config.settings import Settings
+from sn37.app.schedule.load import load_schedule
+from sn37.app.wiring.container import container_for
+from sn37.domain.events import (
+    BlockScored,
+    Degraded,
+    EntryFinished,
+    EntryStarted,
+    HeadAdvanced,
+)
+from sn37.domain.ids import Block
+from sn37.testing.builders import (
+    a_block_ref,
+    a_round_key,
+    an_entry_key,
+    an_entry_result,
+    every_event,
+)
 from tests.support.metered import Metered
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -106,7 +124,9 @@ def test_open_metrics_and_compression_are_negotiated(
         server, Accept="application/openmetrics-text; version=1.0.0", Accept_Encoding="gzip"
     )
     assert (status, headers["Content-Encoding"]) == (200, "gzip")
-    families = {f.name for f in open_metrics(gzip.decompress(body).decode())}
+    text = gzip.decompress(body).decode()
+    parsed: Iterable[Family] = open_metrics.text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+    families = {family.name for family in parsed}
     assert {metric.value.name.removesuffix("_total") for metric in Metric} <= families
 
 
@@ -143,6 +163,26 @@ def test_metrics_with_a_bug_harm_no_health_page(caplog: pytest.LogCaptureFixture
             ask(server)
         assert ask(server, "/healthz")[0] == 200
     assert "a health page failed" in caplog.text
+
+
+def test_a_validator_serves_its_metrics_beside_its_health(tmp_path: Path) -> None:
+    settings = Settings(network="simnet", state_dir=tmp_path, offline=True)
+    container = container_for(settings, load_schedule("simnet"))
+    container.metrics().follow(container.keeper(), container.loaded().schedule)
+    container.sink().emit(HeadAdvanced(head=a_block_ref(1234), next_sync=Block(1440)))
+    container.sink().emit(Degraded(what="chain", error="refused", retry_in_s=60.0))
+    with closing(container.health_server("127.0.0.1", 0)) as server:
+        assert ask(server, "/healthz")[0] == 200
+        found = values(ask(server)[2].decode())
+    assert found["sn37_head_block", ()] == 1234
+    assert found["sn37_degraded", (("dependency", "chain"),)] == 1
+    assert found["sn37_degraded", (("dependency", "scorer"),)] == 0
+    assert found["sn37_sends_weights", ()] == 0
+    assert found["sn37_crown_held", (("competition", "1"),)] == 0
+    assert found["sn37_disk_free_bytes", ()] > 0
+    assert ("sn37_model_cache_quota_bytes", ()) not in found, "simnet has no quota"
+    started = (("netuid", "37"), ("network", "simnet"), ("version", sn37.__version__))
+    assert found["sn37_build_info", started] == 1
 
 
 def test_the_global_registry_stays_empty_of_ours(server: HealthServer) -> None:

@@ -72,6 +72,15 @@ class TestBoard:
         board.emit(Recovered(what="chain"))
         assert board.outages() == {}
 
+    def test_an_outage_has_an_age(self) -> None:
+        clock = FakeClock()
+        board = HealthBoard(clock=clock)
+        board.emit(an_outage("chain"))
+        clock.elapsed += 30.0
+        board.emit(an_outage("weights"))
+        clock.elapsed += 5.0
+        assert board.outages_s() == {"chain": 35.0, "weights": 5.0}
+
     def test_an_outage_that_is_not_reported_again_is_over(self) -> None:
         clock = FakeClock()
         board = HealthBoard(clock=clock)

@@ -21,7 +21,7 @@ NEEDS = "metrics need prometheus_client: run pip install 'sn37[metrics]' and sta
 
 
 class Samples(Protocol):
-    """What the page shows."""
+    """Source of the values on the page."""
 
     def samples(self) -> Iterable[Sample]: ...
 

@@ -91,7 +91,9 @@ _LONG = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400)
 class Metric(Enum):
     """The metrics, in the order in which the page and the document show them."""
 
-    BUILD = _gauge("build_info", "Always 1.", "version", "network", "netuid")
+    BUILD = _gauge(
+        "build_info", "Always 1; how the program was started.", "version", "network", "netuid"
+    )
     STARTED = _gauge("start_time_seconds", "When the program started, in Unix time.")
     LOOP_SILENT = _gauge("loop_silent_seconds", "Seconds since the event loop last ran.")
     SLOW_STEPS = _gauge(
@@ -119,9 +121,11 @@ class Metric(Enum):
     )
     OUTAGES = _counter("degraded_reports", "Failed attempts to use a dependency.", "dependency")
 
-    SUBMISSIONS_SEEN = _counter("submissions_seen", "Commitments that were read first.")
+    SUBMISSIONS_SEEN = _counter("submissions_seen", "Commitments read for the first time.")
     SUBMISSIONS_FETCHED = _counter("submissions_fetched", "Models downloaded and verified.")
-    SUBMISSIONS_REFUSED = _counter("submissions_refused", "Models refused for ever.", "reason")
+    SUBMISSIONS_REFUSED = _counter(
+        "submissions_refused", "Submissions refused permanently.", "reason"
+    )
     FETCHED_BYTES = _counter("fetched_bytes", "Bytes of the models downloaded.")
     FETCHING = _seconds(
         "fetch",
@@ -140,11 +144,18 @@ class Metric(Enum):
     POOL_ROWS = _gauge(
         "pool_rows", "Rows in the newest pool of a task's source.", "competition", "task"
     )
-    ROWS_SET_ASIDE = _counter("rows_set_aside", "Rows left out.", "competition", "task")
+    ROWS_SET_ASIDE = _counter(
+        "rows_set_aside", "Rows left out of pools and samples.", "competition", "task"
+    )
 
     ROUND = _gauge(
         "round_sync_block",
         "Sync block of the newest finished round, sat out or not.",
+        "competition",
+    )
+    ROUND_AGE = _gauge(
+        "round_age_blocks",
+        "Blocks since that, or since the start of the program or the competition if it was later.",
         "competition",
     )
     ROUNDS_JUDGED = _counter(

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 from sn37.adapters.telemetry.metrics.counting import EventCounts
 from sn37.adapters.telemetry.metrics.disk import DiskUse
 from sn37.adapters.telemetry.metrics.metric_table import Metric
-from sn37.adapters.telemetry.metrics.recorded import Snapshot, newest_weights, samples_of
+from sn37.adapters.telemetry.metrics.recorded import (
+    QueueLengths,
+    Snapshot,
+    newest_weights,
+    samples_of,
+)
 from sn37.adapters.telemetry.metrics.tallies import Sample, Tallies
 from sn37.adapters.telemetry.metrics.timing import EventTimes
 from sn37.domain.events import (
@@ -58,7 +63,7 @@ class Recorded(Protocol):
 
 
 class Health(Protocol):
-    """What the health pages know. Asked by the thread that answers a scrape."""
+    """Content of the health pages. Asked by the thread that answers a scrape."""
 
     def outages_s(self) -> Mapping[str, float]:
         """Return the seconds since each dependency that fails began to."""
@@ -86,6 +91,7 @@ class About:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Head:
     block: Block
+    first: Block  # of this process
     step: int | None  # blocks since the one before
     next_sync: Block
     came: float  # monotonic
@@ -116,8 +122,8 @@ class MetricsSink:
         self._tallies = Tallies()
         self._counts = EventCounts(self._tallies)
         self._times = EventTimes(self._tallies)
+        self._queue = QueueLengths()
         self._newest = _Newest()
-        self._first: Block | None = None  # first head of this process
         self._head: _Head | None = None
         self._recorded: Recorded | None = None
         self._snapshot: Snapshot | None = None
@@ -139,7 +145,11 @@ class MetricsSink:
     def _look(self, recorded: Recorded, before: Snapshot, *, begins: bool) -> None:
         state = recorded.state
         histories = {c: recorded.history(c) for c in {*state.rounds, *state.past}}
-        self._snapshot = found = replace(before, state=state, histories=histories)
+        head = self._head
+        found = replace(before, state=state, histories=histories)
+        if head is not None:
+            found = replace(found, first=head.first, head=head.block)
+        self._snapshot = found
         if begins:
             champions = {c: history.champion for c, history in histories.items()}
             self._counts.begin(found.competitions, champions)
@@ -148,10 +158,12 @@ class MetricsSink:
         newest = self._newest
         match event:
             case HeadAdvanced(head=head, next_sync=next_sync):
-                step = None if self._head is None else head.number - self._head.block
-                self._first = head.number if self._first is None else self._first
+                before = self._head
+                first = head.number if before is None else before.first
+                step = None if before is None else head.number - before.block
                 self._head = _Head(
                     block=head.number,
+                    first=first,
                     step=step,
                     next_sync=next_sync,
                     came=self._clock.monotonic(),
@@ -182,8 +194,9 @@ class MetricsSink:
         yield from self._of_health()
         yield from self._of_newest(snapshot)
         if snapshot is not None:
-            yield from samples_of(snapshot, None if head is None else head.block)
-            yield from self._age_of_weights(snapshot, head, age_s)
+            yield from samples_of(snapshot)
+            yield from self._queue.samples(snapshot)
+            yield from _age_of_weights(snapshot, age_s)
         yield from self._tallies.samples()
         yield from self._disk.samples()
 
@@ -216,15 +229,14 @@ class MetricsSink:
             for layer in sorted({*names, *missing}):
                 yield Metric.SANDBOX_LAYER, (str(layer),), float(layer not in missing)
 
-    def _age_of_weights(
-        self, snapshot: Snapshot, head: _Head | None, age_s: float
-    ) -> Iterator[Sample]:
-        newest = newest_weights(snapshot.state)
-        since = self._first if newest is None else newest.sent_at
-        if head is not None and since is not None:
-            blocks = max(0, head.block - since)
-            yield Metric.WEIGHTS_AGE_BLOCKS, (), blocks
-            yield Metric.WEIGHTS_AGE, (), blocks * BLOCK_SECONDS + age_s
+
+def _age_of_weights(snapshot: Snapshot, head_age_s: float) -> Iterator[Sample]:
+    newest = newest_weights(snapshot.state)
+    since = snapshot.first if newest is None else newest.sent_at
+    if snapshot.head is not None and since is not None:
+        blocks = max(0, snapshot.head - since)
+        yield Metric.WEIGHTS_AGE_BLOCKS, (), blocks
+        yield Metric.WEIGHTS_AGE, (), blocks * BLOCK_SECONDS + head_age_s
 
 
 if TYPE_CHECKING:
