@@ -12,6 +12,7 @@ from sn37.domain.ids import (
     CompetitionId,
     EntryKey,
     Hotkey,
+    Netuid,
     RoundKey,
     TaskName,
     Uid,
@@ -34,6 +35,25 @@ class SetUpAdvanced(Event):
     what: str
     done: int
     total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidatorStarted(Event):
+    """The validator has opened its network and begins to follow the chain."""
+
+    version: str
+    network: str
+    netuid: Netuid
+    fingerprint: str  # hex, of the schedule
+    hotkey: Hotkey
+    num_rounds: int  # recorded so far
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidatorStopped(Event):
+    """The validator has ended without a fault."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +108,14 @@ class SubmissionRefused(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueChanged(Event):
+    """Submissions that wait for their first round; reported when a count has changed."""
+
+    num_fetched: int  # on disk and verified
+    num_waiting: int  # to be fetched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolFrozen(Event):
     round: RoundKey
     task: TaskName
@@ -117,6 +145,8 @@ class EntryStarted(Event):
     key: EntryKey
     num_blocks: int
     num_resumed: int  # blocks of samples taken from the journal
+    number: int = 1  # of this entry in the order of scoring, from 1 to ``num_entries``
+    num_entries: int = 1  # of the round
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +174,7 @@ class SecondOpinionGiven(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundFinished(Event):
     result: RoundResult
+    holder: EntryKey | None = None  # of the crown before the round
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +271,15 @@ class Dependency(StrEnum):
     BASE_MODEL = "base model"
     STATE = "state"
     WEIGHTS = "weights"
+
+
+# Successful work that shows that an outage of a dependency is over.
+ENDS_OUTAGE: Mapping[type[Event], Dependency] = {
+    SubmissionFetched: Dependency.MODEL_HOST,
+    PoolFrozen: Dependency.DATA_SOURCE,
+    BlockScored: Dependency.SCORER,
+    WeightsSubmitted: Dependency.WEIGHTS,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

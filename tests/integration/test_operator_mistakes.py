@@ -27,7 +27,7 @@ def command(state: Path, *more: str) -> Sequence[str]:
 
 def refused(state: Path, *more: str) -> tuple[int, str]:
     done = subprocess.run(command(state, *more), capture_output=True, text=True, check=False)
-    errors = [line for line in done.stderr.splitlines() if not line.startswith("sandbox ")]
+    errors = [line for line in done.stderr.splitlines() if " sandbox " not in line]
     assert len(errors) == 1, done.stderr
     assert done.stdout == ""
     return done.returncode, errors[0]
@@ -51,15 +51,30 @@ def test_a_newer_state_asks_for_an_upgrade(tmp_path: Path) -> None:
     assert "upgrade sn37" in said
 
 
-def test_a_second_validator_ends_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ((), f"state.sqlite is in use by another validator (process {os.getpid()})"),
+        (("--leaderboard", "127.0.0.1:0"), "is in use by another validator"),
+        (("--health", "127.0.0.1:0"), "is in use by another validator"),
+        (("--schedule", "missing.toml"), "missing.toml"),
+    ],
+)
+def test_a_second_validator_ends_at_once_and_writes_nothing_into_the_files_of_the_first(
+    more: Sequence[str], why: str, tmp_path: Path
+) -> None:
+    files = [tmp_path / f for f in ("validator.log", "events.jsonl", "leaderboard.log")]
+    for file in files:
+        file.write_text("of the first\n")
     first = Database(tmp_path / "state.sqlite")
     first.transact(lambda c: c.execute("SELECT 1"), Access.READ)
     try:
-        code, said = refused(tmp_path)
+        _, said = refused(tmp_path, *more)
     finally:
         first.close()
-    assert code == 1
-    assert "in use by another validator" in said
+    assert why in said
+    assert [file.read_text() for file in files] == ["of the first\n"] * 3
+    assert not list(tmp_path.glob("validator.log.*"))
 
 
 def test_a_folder_of_rounds_to_begin_with_must_exist_before_anything_starts(

@@ -13,14 +13,18 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from sn37.adapters.telemetry.background import BackgroundScreen
 from sn37.adapters.telemetry.console import ConsoleSink, LastingConsole
 from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
+from sn37.adapters.telemetry.live_view import LiveView
+from sn37.adapters.telemetry.log_sink import LogSink
+from sn37.adapters.telemetry.screens import Descriptor, PlainScreen, Prefix, TerminalScreen
 from sn37.adapters.telemetry.tables import render_report
+from sn37.adapters.telemetry.wording import Labels
 from sn37.domain.events import (
-    BlockScored,
+    Cautioned,
     EntryFinished,
-    EntryStarted,
     Event,
     Recovered,
     SetUpAdvanced,
@@ -38,10 +42,8 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 ALICE = EntryKey(Hotkey("alice"), Block(100))
 
 
-def plain(text: io.StringIO, *, terminal: bool = False) -> Console:
-    return LastingConsole(
-        file=text, force_terminal=terminal, width=200, highlight=False, color_system=None
-    )
+def plain(text: io.StringIO, *, width: int = 200) -> Console:
+    return LastingConsole(file=text, width=width, highlight=False, color_system=None)
 
 
 class Closed(io.StringIO):
@@ -49,20 +51,50 @@ class Closed(io.StringIO):
         raise BrokenPipeError
 
 
+def on_plain_text(text: io.StringIO, labels: Labels | None = None) -> ConsoleSink:
+    return ConsoleSink(PlainScreen(text, prefix=Prefix.NOTHING), labels=labels or {})
+
+
+def on_a_terminal(text: io.StringIO) -> ConsoleSink:
+    screen = TerminalScreen(text, LiveView({}), size=lambda: (80, 24))
+    return ConsoleSink(screen, labels={})
+
+
+def in_the_background(text: io.StringIO) -> ConsoleSink:
+    return ConsoleSink(BackgroundScreen(PlainScreen(text), now=lambda: NOON), labels={})
+
+
 class TestConsoleSink(EventSinkContract):
     def sink(self) -> EventSink:
-        return ConsoleSink(plain(io.StringIO()), labels={})
+        return on_plain_text(io.StringIO())
 
     def broken_sink(self) -> EventSink:
-        return ConsoleSink(plain(Closed()), labels={})
+        return on_plain_text(Closed())
 
 
 class TestConsoleSinkOnATerminal(EventSinkContract):
     def sink(self) -> EventSink:
-        return ConsoleSink(plain(io.StringIO(), terminal=True), labels={})
+        return on_a_terminal(io.StringIO())
 
     def broken_sink(self) -> EventSink:
-        return ConsoleSink(plain(Closed(), terminal=True), labels={})
+        return on_a_terminal(Closed())
+
+
+class TestConsoleSinkInTheBackground(EventSinkContract):
+    def sink(self) -> EventSink:
+        return in_the_background(io.StringIO())
+
+    def broken_sink(self) -> EventSink:
+        return in_the_background(Closed())
+
+
+class TestLogSink(EventSinkContract):
+    def sink(self) -> EventSink:
+        return LogSink(labels={}, now=lambda: NOON)
+
+    def broken_sink(self) -> EventSink:
+        """Logging itself raises nothing; what a handler cannot write is its own affair."""
+        return LogSink(labels={}, now=lambda: NOON)
 
 
 class TestJsonLinesSink(EventSinkContract):
@@ -90,7 +122,7 @@ class Broken:
 
 class TestFanOutSink(EventSinkContract):
     def sink(self) -> EventSink:
-        return FanOut([ConsoleSink(plain(io.StringIO()), labels={})])
+        return FanOut([on_plain_text(io.StringIO())])
 
     def broken_sink(self) -> EventSink:
         return FanOut([Broken(), Broken()])
@@ -99,11 +131,11 @@ class TestFanOutSink(EventSinkContract):
 @pytest.mark.fault("telemetry", "down")
 def test_a_broken_sink_keeps_nothing_from_the_others(caplog: pytest.LogCaptureFixture) -> None:
     text, broken = io.StringIO(), Broken()
-    sink = FanOut([broken, ConsoleSink(plain(text), labels={})])
+    sink = FanOut([broken, on_plain_text(text)])
     for event in every_event():
         sink.emit(event)
     assert broken.num_events == len(every_event())
-    assert "champion alice" in text.getvalue()
+    assert "alice@100 keeps the crown" in text.getvalue()
     assert len(caplog.records) == 1, "a broken sink is told once"
 
 
@@ -202,24 +234,27 @@ def test_a_console_that_nobody_reads_holds_up_nobody_and_says_so_when_it_is_read
             while os.write(writer, b"." * 4_096):
                 pass
         os.set_blocking(writer, True)
-        sink = ConsoleSink(LastingConsole(file=written, width=80), labels={})
-        sink.emit(every_event()[1])
-        for event in every_event():
-            sink.emit(event)
+        plain_screen = PlainScreen(Descriptor(written.fileno(), "utf-8"), prefix=Prefix.NOTHING)
+        screen = BackgroundScreen(plain_screen, now=lambda: NOON, max_held=3, end_within_s=60)
+        sink = ConsoleSink(screen, labels={})
+        for number in range(100):
+            sink.emit(Cautioned(what="x", advice=str(number)))
         os.read(reader, 1 << 20)
         sink.emit(Recovered(what="chain"))
-        written.flush()
-        said = os.read(read.fileno(), 4_096).decode().splitlines()
-    num_events = len(every_event()) + 1
-    assert said == [
-        f"unread    {num_events} events while nothing could be shown",
-        "recovered chain",
-    ]
+        sink.close()
+        os.set_blocking(reader, False)
+        said = read.read().decode().lstrip(".").splitlines()
+    assert said[-1] == "recovered chain"
+    counts = [int(line.split()[1]) for line in said if line.startswith("unread ")]
+    shown = [line for line in said if line.startswith("caution ")]
+    assert sum(counts) + len(shown) == 100, "each event is shown or counted"
+    assert sum(counts) > 90
+    assert shown[-1] == "caution   x: 99"
 
 
 def test_labels_stand_for_hotkeys() -> None:
     text = io.StringIO()
-    sink = ConsoleSink(plain(text), labels={Hotkey("alice"): "honest"})
+    sink = on_plain_text(text, {Hotkey("alice"): "honest"})
     sink.emit(EntryFinished(round=a_round_key(), result=an_entry_result(ALICE)))
     assert text.getvalue().startswith("scored    honest@100: ")
 
@@ -233,7 +268,7 @@ def test_what_a_miner_writes_cannot_steer_the_terminal() -> None:
         reason=Reason.BAD_CONFIG,
         detail="\x1b]0;title\x07 [red]x[/red]\nsecond line",
     )
-    ConsoleSink(plain(text), labels={}).emit(EntryFinished(round=a_round_key(), result=result))
+    on_plain_text(text).emit(EntryFinished(round=a_round_key(), result=result))
     said = text.getvalue()
     assert said.count("\n") == 1
     assert "\x1b" not in said
@@ -242,7 +277,7 @@ def test_what_a_miner_writes_cannot_steer_the_terminal() -> None:
 
 def test_without_a_terminal_a_set_up_step_is_told_by_quarters() -> None:
     text = io.StringIO()
-    sink = ConsoleSink(plain(text), labels={})
+    sink = on_plain_text(text)
     for done in range(101):
         sink.emit(SetUpAdvanced(what="training", done=done, total=100))
     assert text.getvalue().splitlines() == [
@@ -250,19 +285,7 @@ def test_without_a_terminal_a_set_up_step_is_told_by_quarters() -> None:
     ]
 
 
-def test_on_a_terminal_the_entry_being_scored_has_a_bar() -> None:
-    text = io.StringIO()
-    sink = ConsoleSink(plain(text, terminal=True), labels={})
-    round_ = a_round_key()
-    sink.emit(EntryStarted(round=round_, key=ALICE, num_blocks=8, num_resumed=0))
-    sink.emit(BlockScored(round=round_, key=ALICE, done=3, num_blocks=8))
-    assert "3/8" in text.getvalue()
-    sink.emit(EntryFinished(round=round_, result=an_entry_result(ALICE)))
-    assert "scored    alice@100" in text.getvalue().splitlines()[-1]
-    sink.close()
-
-
-def table(*, skipped: bool = False) -> str:
+def table(*, skipped: bool = False, width: int = 200) -> str:
     first, second = RoundKey(CompetitionId(1), Block(360)), RoundKey(CompetitionId(1), Block(720))
     bob, eve = EntryKey(Hotkey("bob"), Block(7)), EntryKey(Hotkey("eve"), Block(9))
     refused = EntryResult(
@@ -280,7 +303,9 @@ def table(*, skipped: bool = False) -> str:
     text = io.StringIO()
     weights = some_weights({"alice": 0.75, "bob": 0.25})
     standings = {CompetitionId(1): {Hotkey("alice"): 0.6, Hotkey("bob"): 0.4}}
-    plain(text).print(render_report(results, standings, weights, {Hotkey("eve"): "pickle"}))
+    plain(text, width=width).print(
+        render_report(results, standings, weights, {Hotkey("eve"): "pickle"})
+    )
     return text.getvalue()
 
 
@@ -306,3 +331,49 @@ def test_a_report_of_nothing_says_that_the_run_was_stopped() -> None:
     text = io.StringIO()
     plain(text).print(render_report((), {}, None, {}))
     assert text.getvalue() == ("Stopped before a round was finished; the same command continues.\n")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_narrow_report_has_fewer_columns_and_cuts_no_number(width: int) -> None:
+    said = table(width=width)
+    assert max(map(len, said.splitlines())) <= width
+    assert "…" not in said
+    for number in ("2.1000", "1.5000", "round 720", "0.6000", "0.4000", "0.7500", "0.2500"):
+        assert number in said, number
+    names = ("verdict", "reason", "detail", "committed", "round 360")
+    heads = next(line for line in said.splitlines() if line.startswith("┃ miner"))
+    left_out = [name for name in names if name not in heads]
+    if left_out:
+        _, _, named = said.partition("left out for lack of room: ")
+        assert all(name in " ".join(named.split()) for name in left_out)
+    assert len(left_out) == {40: 4, 60: 2, 80: 1, 120: 0}[width]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_real_hotkeys_and_blocks_fit_narrow_tables_without_a_cut_number(width: int) -> None:
+    keys = [
+        EntryKey(Hotkey(name), Block(8_123_100))
+        for name in (
+            "5FC6JctnqqLf4v6cRgfRNVtSQ7vvc9rRNLYu4Sc17epUdWQz",
+            "5Dcxuq5jrkpPZHnPEg4ADPn46xctzmvZx1Kudt2cXV6n1dDS",
+        )
+    ]
+    results = [
+        a_round_result(
+            RoundKey(CompetitionId(1), Block(8_123_400 + 360 * number)),
+            champion=keys[0],
+            entries=tuple(an_entry_result(key, score=1.0 + number / 100) for key in keys),
+        )
+        for number in range(5)
+    ]
+    text = io.StringIO()
+    standings = {CompetitionId(1): {keys[0].hotkey: 1.0}}
+    weights = some_weights({key.hotkey: 0.5 for key in keys})
+    plain(text, width=width).print(render_report(results, standings, weights, {}))
+    said = text.getvalue()
+    assert max(map(len, said.splitlines())) <= width
+    assert "…" not in said
+    assert "round 8124840" in said
+    assert said.count("1.0400") == 2
+    assert said.count("0.5000") == 2
+    assert "5FC6Jc..dWQz" in said

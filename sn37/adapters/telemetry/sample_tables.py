@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from sn37.adapters.telemetry import wording
+from sn37.adapters.telemetry.fitted_table import FittedTable
 from sn37.domain.data.samples import Sample
 from sn37.domain.data.vetting import Collected
 from sn37.domain.printable import printable
@@ -21,9 +21,9 @@ def render_samples(
     title: str, samples: Sequence[Sample], collected: Collected | None
 ) -> RenderableType:
     """Return a table with one row for each sample, and the counts of the pool below it."""
-    table = Table(title=Text(printable(title)), title_justify="left")
-    for column in ("row", "time", "signer", "prompt", "reference"):
-        table.add_column(column, no_wrap=column in ("time", "signer"))
+    table = FittedTable(Text(printable(title)))
+    for column, rank in (("row", 2), ("time", 3), ("signer", 4), ("prompt", 0), ("reference", 1)):
+        table.add_column(column, rank=rank, is_text=column not in ("time", "signer"))
     for sample in samples:
         origin = sample.provenance
         when = origin.produced_at

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from sn37.adapters.telemetry import wording
+from sn37.adapters.telemetry.fitted_table import FittedTable
 from sn37.adapters.telemetry.wording import Labels
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.reasons import Reason
@@ -60,21 +60,21 @@ def _entries(
 ) -> RenderableType:
     newest = rounds[-1]
     counted = "1 round" if len(rounds) == 1 else f"{len(rounds)} rounds"
-    table = Table(
-        title=f"Competition {competition}: entries after {counted}",
-        title_justify="left",
+    table = FittedTable(
+        f"Competition {competition}: entries after {counted}",
         caption="lower is better; * holds the crown"
         + ("; in brackets, questions answered rightly" if _has_questions(rounds) else ""),
-        caption_justify="left",
     )
-    table.add_column("miner", no_wrap=True)
-    table.add_column("committed", justify="right", no_wrap=True)
+    table.add_column("miner", rank=0)
+    table.add_column("committed", rank=4, is_number=True)
     columns = rounds[-SHOWN_ROUNDS:]
-    for result in columns:
-        table.add_column(f"round {result.key.sync_block}", justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("reason", no_wrap=True)
-    table.add_column("detail")
+    for age, result in zip(range(len(columns) - 1, -1, -1), columns, strict=True):
+        table.add_column(
+            f"round {result.key.sync_block}", rank=5 + age if age else 0, is_number=True
+        )
+    table.add_column("verdict", rank=1)
+    table.add_column("reason", rank=2)
+    table.add_column("detail", rank=3, is_text=True)
     for entry in _newest_first(rounds):
         crown = "*" if entry.key == newest.champion else " "
         table.add_row(
@@ -140,10 +140,10 @@ def _reasons(results: Sequence[RoundResult]) -> RenderableType:
 def _standings(
     standings: Mapping[CompetitionId, Mapping[Hotkey, float]], labels: Labels
 ) -> RenderableType:
-    table = Table(title="Standings", title_justify="left")
-    table.add_column("competition", justify="right")
-    table.add_column("miner", no_wrap=True)
-    table.add_column("share", justify="right")
+    table = FittedTable("Standings")
+    table.add_column("competition", rank=1, is_number=True)
+    table.add_column("miner", rank=0)
+    table.add_column("share", rank=0, is_number=True)
     for competition, shares in sorted(standings.items()):
         for hotkey, share in _largest_first(shares):
             table.add_row(str(competition), Text(wording.miner(hotkey, labels)), f"{share:.4f}")
@@ -153,10 +153,10 @@ def _standings(
 def _weights(weights: WeightVector | None, labels: Labels) -> RenderableType:
     if weights is None:
         return Text("No weights were set: offline, too few rounds, or no champion.")
-    table = Table(title="Weights", title_justify="left")
-    table.add_column("miner", no_wrap=True)
-    table.add_column("hotkey", no_wrap=True)
-    table.add_column("weight", justify="right")
+    table = FittedTable("Weights")
+    table.add_column("miner", rank=0)
+    table.add_column("hotkey", rank=1)
+    table.add_column("weight", rank=0, is_number=True)
     for hotkey, share in _largest_first(weights.shares):
         table.add_row(Text(wording.miner(hotkey, labels)), Text(hotkey), f"{share:.4f}")
     return table

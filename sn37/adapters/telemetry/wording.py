@@ -1,16 +1,22 @@
-"""Lines of text for events; events of progress have none."""
+"""Lines of text for events; events of progress have none.
+
+A line begins with a word that names its kind, ten columns wide, then says what it is about, then
+what happened, the most important first.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import singledispatch
+from math import isfinite
 
 from sn37.domain import events
 from sn37.domain.ids import EntryKey, Hotkey
 from sn37.domain.printable import printable
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import ColdStart, EntryResult, right_answers
+from sn37.domain.round.state import ColdStart, EntryResult, RoundResult, right_answers
 from sn37.domain.submission.submission import Verdict
 
 Labels = Mapping[Hotkey, str]
@@ -48,10 +54,84 @@ def why(reason: Reason | None, detail: str, labels: Labels) -> str:
     return found if reason is None else f"{reason.value}: {found or reason.meaning}"
 
 
+def duration(seconds: float) -> str:
+    """Return a time for people, like "40 s", "12 min" or "5 h 10 min"."""
+    if seconds < 60:
+        return f"{max(seconds, 0.0):.0f} s"
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours else f"{minutes} min"
+
+
+def gain(result: RoundResult, holder: EntryKey | None) -> float | None:
+    """Return the share by which a new champion's score of this round is lower than the former's."""
+    scores = {e.key: e.score for e in result.entries}
+    if holder is None or result.champion is None or holder == result.champion:
+        return None
+    new, old = scores.get(result.champion), scores.get(holder)
+    if new is None or not old or not isfinite(new) or not isfinite(old):
+        return None
+    return 1 - new / old
+
+
+def change(lower: float) -> str:
+    """Return a ``gain`` in words; it may be negative, because earlier rounds count too."""
+    return f"{abs(lower):.2%} {'lower' if lower >= 0 else 'higher'}"
+
+
+def crown(result: RoundResult, holder: EntryKey | None, labels: Labels) -> str:
+    """Return who has the crown after a round, with its score of the round.
+
+    After a change also by how much it is lower than that of the ``holder`` before the round.
+    """
+    if result.champion is None:
+        return "no champion"
+    found = next((e for e in result.entries if e.key == result.champion), None)
+    does = "keeps" if result.champion == holder else "takes"
+    said = f"{entry(result.champion, labels)} {does} the crown"
+    if found is not None and found.score is not None:
+        said += f" with {found.score:.4f}"
+    if holder is not None and (lower := gain(result, holder)) is not None:
+        said += f", {change(lower)} than {miner(holder.hotkey, labels)}"
+    return said
+
+
+def set_up(event: events.SetUpAdvanced) -> str:
+    """Return the line of a step of the set-up; not every step is said."""
+    return f"set-up    {printable(event.what)}: {event.done} of {event.total}"
+
+
+def following(event: events.HeadAdvanced) -> str:
+    """Return the line of a head; most heads are not said."""
+    left = event.next_sync - event.head.number
+    return f"following block {event.head.number}, next round at {event.next_sync} in {left} blocks"
+
+
+def recovered(what: str, after: timedelta | None) -> str:
+    """Return the line of the end of an outage, with its length if that is known."""
+    lasted = "" if after is None else f" after {duration(after.total_seconds())}"
+    return f"recovered {printable(what)}{lasted}"
+
+
 @singledispatch
 def line(event: events.Event, labels: Labels) -> str | None:
     """Return the line for an event; ``None`` for progress, which bars and counters show."""
     return None
+
+
+@line.register
+def _(event: events.ValidatorStarted, labels: Labels) -> str:
+    place = "simnet" if event.network == "simnet" else f"{event.network}, netuid {event.netuid}"
+    recorded = "1 round" if event.num_rounds == 1 else f"{event.num_rounds} rounds"
+    return (
+        f"started   sn37 {event.version} on {place}: schedule {event.fingerprint[:16]}, "
+        f"hotkey {event.hotkey}, {recorded} recorded"
+    )
+
+
+@line.register
+def _(event: events.ValidatorStopped, labels: Labels) -> str:
+    return f"stopped   {printable(event.why)}"
 
 
 @line.register
@@ -88,11 +168,8 @@ def _(event: events.PoolFrozen, labels: Labels) -> str:
 
 @line.register
 def _(event: events.RowsSetAside, labels: Labels) -> str:
-    rows = ", ".join(event.row_ids) + (", ..." if event.num_rows > len(event.row_ids) else "")
-    return (
-        f"set aside {event.round}: {event.num_rows:,} rows for "
-        f"{printable(event.task)}, {printable(event.why)}: {printable(rows)}"
-    )
+    where = f"{event.round}: {event.num_rows:,} rows for {printable(event.task)}"
+    return f"set aside {where}, {printable(event.why)}"
 
 
 @line.register
@@ -101,7 +178,7 @@ def _(event: events.RoundOpened, labels: Labels) -> str:
     num_samples = sum(len(draw.batch.samples) for draw in plan.draws)
     champion = entry(plan.champion, labels) if plan.champion else "none"
     return (
-        f"opened    {plan.key}: {len(plan.entries)} entries, "
+        f"opened    {plan.key}: {len(plan.entries)} models, "
         f"{num_samples} samples each, champion {champion}"
     )
 
@@ -142,8 +219,7 @@ def _(event: events.RoundFinished, labels: Labels) -> str:
     result = event.result
     if result.skipped is not None:
         return f"skipped   {result.key}: {why(result.skipped, '', labels)}"
-    champion = entry(result.champion, labels) if result.champion else "none"
-    return f"finished  {result.key}: champion {champion}"
+    return f"finished  {result.key}: {crown(result, event.holder, labels)}"
 
 
 @line.register
@@ -238,8 +314,3 @@ def _(event: events.Degraded, labels: Labels) -> str:
         f"degraded  {printable(event.what)}: {printable(event.error)}; "
         f"again in {event.retry_in_s:.0f} s"
     )
-
-
-@line.register
-def _(event: events.Recovered, labels: Labels) -> str:
-    return f"recovered {printable(event.what)}"

@@ -12,8 +12,14 @@ from sn37.app.supervision.deadlines import step
 from sn37.app.supervision.heads import Subscription
 from sn37.domain.backoff import Backoff
 from sn37.domain.disk.expected_downloads import Expected, expected_entries
-from sn37.domain.events import Degraded, Dependency, SubmissionFetched, SubmissionRefused
-from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, EntryKey
+from sn37.domain.events import (
+    Degraded,
+    Dependency,
+    QueueChanged,
+    SubmissionFetched,
+    SubmissionRefused,
+)
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.model_limits import ModelConstraints
@@ -68,12 +74,15 @@ class Fetcher:
         self._unreadable: set[EntryKey] = set()  # at the last attempt
         self._under_way: dict[EntryKey, _Transfer] = {}
         self._expected: tuple[tuple[object, ...], tuple[Expected, ...]] = ((), ())
+        self._queue: QueueChanged | None = None  # as reported last
 
     async def run(self) -> None:
         self._under_way.clear()
         async with asyncio.TaskGroup() as group:
             async for head in self._heads:
+                self._report_queue()
                 await self._follow(head, group)
+                self._report_queue()
 
     async def _follow(self, head: BlockRef, group: asyncio.TaskGroup) -> None:
         """Run transfers until nothing is left to do, or a newer head arrives.
@@ -206,6 +215,24 @@ class Fetcher:
 
         await self._keeper.change_submissions({commitment.key: change})
         self._sink.emit(SubmissionRefused(key=commitment.key, reason=reason, detail=detail))
+
+    def _report_queue(self) -> None:
+        """Report how many newest submissions wait for their first round, if that has changed."""
+        newest: dict[Hotkey, Submission] = {}
+        for key, submission in self._keeper.state.submissions.items():
+            known = newest.get(key.hotkey)
+            if known is None or known.commitment.block < key.block:
+                newest[key.hotkey] = submission
+        left = [s for s in newest.values() if s.rejection is None and not self._was_tried(s)]
+        num_fetched = sum(s.artifact is not None for s in left)
+        queue = QueueChanged(num_fetched=num_fetched, num_waiting=len(left) - num_fetched)
+        if queue != self._queue:
+            self._queue = queue
+            self._sink.emit(queue)
+
+    def _was_tried(self, submission: Submission) -> bool:
+        commitment = submission.commitment
+        return commitment.key in self._keeper.history(commitment.competition).entered
 
     def _pause(self, key: EntryKey, block: Block) -> int:
         """Return the blocks until the next attempt; they double with every attempt."""

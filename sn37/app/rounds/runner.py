@@ -220,8 +220,16 @@ class RoundRunner:
         with fetch_step(commitment, rules.constraints):
             job = await self._jobs.build(progress.plan, rules, commitment, skip_blocks=len(done))
         num_blocks = len(job.blocks())
+        in_turn = self._time.in_turn(progress.plan)
         self._sink.emit(
-            EntryStarted(round=key, key=entry, num_blocks=num_blocks, num_resumed=len(done))
+            EntryStarted(
+                round=key,
+                key=entry,
+                num_blocks=num_blocks,
+                num_resumed=len(done),
+                number=in_turn.index(entry) + 1,
+                num_entries=len(in_turn),
+            )
         )
         outcome = self._early(progress, entry, done)
         if outcome is not None or len(done) == num_blocks:
@@ -309,7 +317,7 @@ class RoundRunner:
                 previous=previous,
             ),
         )
-        self._sink.emit(RoundFinished(result=conclusion.result))
+        self._sink.emit(RoundFinished(result=conclusion.result, holder=progress.plan.holder))
 
     def _opened(self, plan: RoundPlan) -> OpenRound:
         return self._keeper.state.open_rounds[plan.key]

@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING
 import sn37
 from sn37.domain.canonical import JsonValue
 from sn37.domain.events import (
-    BlockScored,
+    ENDS_OUTAGE,
     Degraded,
-    Dependency,
     Event,
     HeadAdvanced,
-    PoolFrozen,
     Recovered,
-    SubmissionFetched,
     WarmingUp,
     WeightsSubmitted,
 )
@@ -68,16 +65,10 @@ class HealthBoard:
                 self._warm_up = left
             case Recovered(what=what):
                 self._end(what)
-            # For these four dependencies, only successful work shows that an outage is over.
-            case SubmissionFetched():
-                self._end(Dependency.MODEL_HOST)
-            case PoolFrozen():
-                self._end(Dependency.DATA_SOURCE)
-            case BlockScored():
-                self._end(Dependency.SCORER)
             case WeightsSubmitted():
-                self._end(Dependency.WEIGHTS)
                 self._warm_up = {}
+        if (ended := ENDS_OUTAGE.get(type(event))) is not None:
+            self._end(ended)
 
     def _end(self, what: str) -> None:
         if what in self._outages:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from sn37.app.supervision.deadlines import Steps
@@ -13,8 +12,6 @@ from sn37.domain.events import Degraded, Recovered
 from sn37.ports.clock import Clock
 from sn37.ports.errors import StateUnavailable, Unavailable
 from sn37.ports.telemetry import EventSink
-
-log = logging.getLogger(__name__)
 
 PAUSES_S = Backoff(1.0, 300.0)
 # Limit on a wait that a server asks for (Retry-After). During a longer outage an actor tries again
@@ -63,7 +60,6 @@ class Supervisor:
                     num_failures = 0
                 num_failures += 1
                 wait_s = _wait_s(error.retry_after_s, PAUSES_S.after(num_failures))
-                log.warning("%s: %s; again in %.0f s", name, error, wait_s)
                 self._failing.add(name)
                 self._sink.emit(Degraded(what=name, error=str(error), retry_in_s=wait_s))
                 await self._clock.sleep(wait_s)

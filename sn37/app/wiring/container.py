@@ -22,9 +22,10 @@ from sn37.adapters.system.disk import free_bytes
 from sn37.adapters.system.health_server import HealthServer
 from sn37.adapters.system.service_manager import from_environment
 from sn37.adapters.system.watchdog import Watchdog, end_process
-from sn37.adapters.telemetry.console import ConsoleSink, LastingConsole, stderr_console
+from sn37.adapters.telemetry.console import LastingConsole, validator_console
 from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
+from sn37.adapters.telemetry.log_sink import LogSink
 from sn37.adapters.telemetry.member_log import MemberLog
 from sn37.adapters.telemetry.report_file import ReportFile
 from sn37.adapters.telemetry.sample_tables import render_samples
@@ -66,7 +67,8 @@ from sn37.app.wiring.metrics import build_metrics, metrics_pages
 from sn37.app.wiring.missed_rounds import build_missed_rounds
 from sn37.app.wiring.network import Network
 from sn37.app.wiring.print_tables import printed
-from sn37.domain.ids import Hotkey
+from sn37.app.wiring.run_log import RunLog
+from sn37.domain.ids import BLOCK_SECONDS, Hotkey
 from sn37.domain.round.winner import KingOfTheHill
 
 MEMBERS = "members.jsonl"  # in the state folder
@@ -78,6 +80,11 @@ def _file(state_dir: Path, name: str) -> Path:
 
 def _free_bytes(state_dir: Path) -> Callable[[], int | None]:
     return partial(free_bytes, state_dir, state_dir / "models")
+
+
+def _block_s(settings: Settings) -> float | None:
+    """Return the seconds between two blocks; ``None`` on simnet, which does not wait for them."""
+    return None if settings.is_simnet and settings.pace == "virtual" else float(BLOCK_SECONDS)
 
 
 def _scorer(settings: Settings) -> WorkerScorer:
@@ -108,7 +115,12 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.Singleton(SystemClock)
     labels: providers.Provider[dict[Hotkey, str]] = providers.Singleton(dict)
-    console = providers.Singleton(ConsoleSink, providers.Singleton(stderr_console), labels=labels)
+    console = providers.Singleton(
+        validator_console,
+        labels=labels,
+        now=clock.provided.now,
+        block_s=providers.Callable(_block_s, settings),
+    )
     tables = providers.Object(printed(render_report, LastingConsole))
     sample_table = providers.Object(printed(render_samples, LastingConsole))
     event_log = providers.Callable(_file, settings.provided.state_dir, "events.jsonl")
@@ -121,14 +133,17 @@ class Container(containers.DeclarativeContainer):
     members = providers.Singleton(
         MemberLog, providers.Callable(_file, settings.provided.state_dir, MEMBERS)
     )
+    story_log = providers.Singleton(LogSink, labels=labels, now=clock.provided.now)
     log_file = providers.Callable(_file, settings.provided.state_dir, "validator.log")
+    run_log = providers.Singleton(RunLog, log_file, handler=story_log.provided.handler)
     watchdog = providers.Singleton(_watchdog, log_file)
     steps = providers.Singleton(Steps, clock)
     metrics = providers.Singleton(
         build_metrics, settings, clock=clock, board=board, steps=steps, watchdog=watchdog
     )
     sink = providers.Singleton(
-        FanOut, providers.List(console, journal, board, work, report_file, members, metrics)
+        FanOut,
+        providers.List(console, story_log, journal, board, work, report_file, members, metrics),
     )
 
     pulse = providers.Singleton(

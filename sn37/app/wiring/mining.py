@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from sn37.adapters.system.clock import SystemClock
-from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
+from sn37.adapters.telemetry.console import command_console
 from sn37.app.config.path_checks import is_there
 from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError
@@ -77,7 +77,7 @@ async def open_writing(machine: Machine) -> AsyncIterator[MinerConnection]:
     from sn37.adapters.subtensor.commitment_sender import CommitmentSender
     from sn37.adapters.subtensor.connection import Connection
 
-    clock, sink = SystemClock(), ConsoleSink(stderr_console(), labels={})
+    clock, sink = SystemClock(), command_console()
     connection = Connection(networks.endpoints(settings), clock=clock)
     netuid = Netuid(settings.netuid)
     try:

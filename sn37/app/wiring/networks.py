@@ -16,7 +16,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from sn37.adapters.system.clock import SystemClock
-from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
+from sn37.adapters.telemetry.console import command_console
 from sn37.app.config.path_checks import is_there
 from sn37.app.config.setting_types import NOW, expanded
 from sn37.app.config.settings import Settings, require_wallet
@@ -100,7 +100,7 @@ def open_checkup(settings: Settings, signer: HotkeySigner | None) -> Checkup:
         netuid=Netuid(settings.netuid),
         signer=signer,
         clock=SystemClock(),
-        sink=ConsoleSink(stderr_console(), labels={}),
+        sink=command_console(),
     )
 
 
@@ -112,7 +112,7 @@ async def open_chain(settings: Settings) -> AsyncIterator[SubtensorChain]:
 
     clock = SystemClock()
     connection = Connection(endpoints(settings), clock=clock)
-    sink = ConsoleSink(stderr_console(), labels={})
+    sink = command_console()
     try:
         yield SubtensorChain(connection, netuid=Netuid(settings.netuid), clock=clock, sink=sink)
     finally:

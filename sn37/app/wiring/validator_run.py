@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from urllib.parse import urlsplit
 
 from dependency_injector import providers
 
+import sn37
 from sn37.app.actors.pruner import require_enough_history
 from sn37.app.cold_start.starter import is_empty
 from sn37.app.config import path_checks as folders
@@ -30,14 +30,15 @@ from sn37.app.wiring.leaderboard_process import leaderboard_beside
 from sn37.app.wiring.networks import open_network
 from sn37.app.wiring.start_checks import require_checks
 from sn37.app.wiring.wandb_process import wandb_beside
-from sn37.domain.events import Cautioned, LeaderboardServed, WorkersConfined
+from sn37.domain.events import (
+    Cautioned,
+    LeaderboardServed,
+    ValidatorStarted,
+    ValidatorStopped,
+    WorkersConfined,
+)
 from sn37.domain.round.state import ValidatorState
 from sn37.domain.weights.standings import standings
-from sn37.ports.errors import PortError
-
-log = logging.getLogger(__name__)
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def run_validator(settings: Settings, stop: StopRequest) -> int:
@@ -59,27 +60,28 @@ def run_validator(settings: Settings, stop: StopRequest) -> int:
     if settings.json_file is not None:
         folders.require_replaceable(settings.json_file)
     container = Container(settings=providers.Object(settings), loaded=providers.Object(loaded))
-    log_file = container.log_file()
-    _configure_logging(log_file, settings.log_level)
+    container.run_log().hold(settings.log_level)
     look_less_often()
     keep_heaps_small()
-    with _bugs_logged_to(log_file), container.pulse().watched():
+    with container.run_log().bugs(), container.pulse().watched():
         asyncio.run(_run(container, stop))
     return 0
 
 
 async def _run(container: Container, stop: StopRequest) -> None:
-    store, sink = container.store(), container.sink()
+    store, sink, why = container.store(), container.sink(), "its goal is reached"
     try:
-        with _health_pages(container):
-            async with asyncio.TaskGroup() as group:
-                watch = group.create_task(stop.watch(), name="stop")
-                pulse = group.create_task(container.pulse().run(), name="pulse")
-                await _live(container)
-                watch.cancel()
-                pulse.cancel()
-    except* Stopped:
-        log.info("stopped on request")
+        try:
+            with _health_pages(container):
+                async with asyncio.TaskGroup() as group:
+                    watch = group.create_task(stop.watch(), name="stop")
+                    pulse = group.create_task(container.pulse().run(), name="pulse")
+                    await _live(container)
+                    watch.cancel()
+                    pulse.cancel()
+        except* Stopped:
+            why = "on request"
+        sink.emit(ValidatorStopped(why=why))
     finally:
         await container.scorer().aclose()
         await store.close()
@@ -90,6 +92,7 @@ async def _run(container: Container, stop: StopRequest) -> None:
 async def _live(container: Container) -> None:
     """Start in order, then follow the chain; a signal may end this at any point."""
     await container.keeper().load()  # also locks the folder against a second validator
+    container.run_log().open()
     with container.report_file().kept(container.reporter().document):
         await _live_locked(container)
 
@@ -109,6 +112,7 @@ async def _live_locked(container: Container) -> None:
 
 async def _follow(container: Container) -> None:
     async with _network(container):
+        container.sink().emit(_started(container))
         await _require_simnets_source(container)
         _emit_cautions(container)
         run = container.supervisor().run  # each run returns when one of its actors does
@@ -116,6 +120,23 @@ async def _follow(container: Container) -> None:
         actors = _actors(container)
         await run({"cold start": container.starter().run})  # its memory is freed when it ends
         await run(actors)
+
+
+def _started(container: Container) -> ValidatorStarted:
+    loaded, rounds = container.loaded(), container.keeper().state.rounds
+    return ValidatorStarted(
+        version=sn37.__version__,
+        network=_place(container.settings().network),
+        netuid=loaded.schedule.netuid,
+        fingerprint=loaded.fingerprint,
+        hotkey=container.network().signer.hotkey,
+        num_rounds=sum(map(len, rounds.values())),
+    )
+
+
+def _place(network: str) -> str:
+    """Return a network's name, or the host of its address: the rest may be a key."""
+    return (urlsplit(network).hostname or network) if "://" in network else network
 
 
 async def _confine_workers(container: Container) -> None:
@@ -227,41 +248,3 @@ async def _require_simnets_source(container: Container) -> None:
                 await container.sources().open(source)
             except ValueError as error:
                 raise CommandError(f"{loaded.origin}: {error}") from error
-
-
-def _configure_logging(file: Path, level: str) -> None:
-    # A full disk must not fill the terminal with tracebacks.
-    logging.raiseExceptions = False
-    logging.captureWarnings(True)
-    try:
-        logging.basicConfig(filename=file, level=level.upper(), format=LOG_FORMAT)
-    except OSError as error:
-        raise CommandError(
-            f"log {file}: {error.strerror or error}; move it away, or choose another --state-dir"
-        ) from error
-
-
-@contextmanager
-def _bugs_logged_to(file: Path) -> Iterator[None]:
-    """Raise one known error unchanged; log the traceback of anything else and name the log."""
-    try:
-        yield
-    except Exception as error:
-        causes = tuple(_causes(error))
-        log.error("stopped by %r", causes[0], exc_info=error)
-        bug = next((c for c in causes if not isinstance(c, CommandError | PortError)), None)
-        if bug is None:
-            raise causes[0] from None
-        raise CommandError(
-            f"a bug in sn37 stopped the validator: {type(bug).__name__}: {bug}; its traceback is "
-            f"in {file}; please report it; nothing recorded is lost, the same command continues"
-        ) from error
-
-
-def _causes(error: Exception) -> Iterator[Exception]:
-    """Yield the errors of a group, and of the groups in it."""
-    if isinstance(error, ExceptionGroup):
-        for inner in error.exceptions:
-            yield from _causes(inner)
-    else:
-        yield error

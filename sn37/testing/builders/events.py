@@ -17,6 +17,7 @@ from sn37.domain.events import (
     HeldBack,
     LeaderboardServed,
     PoolFrozen,
+    QueueChanged,
     Recovered,
     RoundFinished,
     RoundOpened,
@@ -29,6 +30,8 @@ from sn37.domain.events import (
     SubmissionFetched,
     SubmissionRefused,
     SubmissionSeen,
+    ValidatorStarted,
+    ValidatorStopped,
     ViewAged,
     WarmingUp,
     WeightsOverdue,
@@ -36,7 +39,7 @@ from sn37.domain.events import (
     WeightsSubmitted,
     WorkersConfined,
 )
-from sn37.domain.ids import Block, Hotkey, TaskName
+from sn37.domain.ids import Block, Hotkey, Netuid, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import ColdStart, ScoredLater
 from sn37.domain.scoring.opinion import Opinion, View
@@ -74,7 +77,7 @@ def every_event() -> tuple[Event, ...]:
             round=round_,
             opinion=Opinion(key=key, view=View.DIFFERS, detail="text, sample 7: loss 0, 2"),
         ),
-        RoundFinished(result=a_round_result(round_)),
+        RoundFinished(result=a_round_result(round_), holder=key),
         RoundScoredLater(
             result=replace(
                 a_round_result(round_, skipped=Reason.ABSENT),
@@ -99,4 +102,14 @@ def every_event() -> tuple[Event, ...]:
         Recovered(what="chain"),
         LeaderboardServed(address="http://127.0.0.1:8037/"),
         WorkersConfined(sandbox="user,landlock6,seccomp", missing=("pid", "net", "ipc")),
+        ValidatorStarted(
+            version="0.1.0",
+            network="finney",
+            netuid=Netuid(37),
+            fingerprint="f" * 64,
+            hotkey=key.hotkey,
+            num_rounds=40,
+        ),
+        QueueChanged(num_fetched=3, num_waiting=2),
+        ValidatorStopped(why="on request"),
     )

@@ -98,9 +98,9 @@ def test_a_process_whose_disk_takes_nothing_for_a_while_goes_on_without_a_restar
     """No file may grow meanwhile; the log and the journal of events lie on the same disk."""
     events = tmp_path / "events.jsonl"
 
-    def told(validator: subprocess.Popen[str], beginning: str) -> None:
+    def told(validator: subprocess.Popen[str], line: str) -> None:
         assert validator.stderr is not None
-        assert any(line.startswith(beginning) for line in validator.stderr)
+        assert any(f" {line}" in told for told in validator.stderr)
 
     with started("none", str(tmp_path)) as validator:
         told(validator, "finished")

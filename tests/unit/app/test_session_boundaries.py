@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+from functools import partial
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,7 @@ from sn37.app.errors import CommandError, UsageError
 from sn37.app.schedule.load import load_schedule
 from sn37.app.supervision.stop_signals import SIGNALS, Stopped, StopRequest
 from sn37.app.wiring import validator_run as session
+from sn37.app.wiring.run_log import RunLog
 from sn37.ports.errors import StateUnavailable
 
 
@@ -183,22 +185,38 @@ class TestSignals:
         assert [signal.getsignal(n) for n in SIGNALS] == before
 
 
+def opened_log(folder: Path) -> RunLog:
+    log = RunLog(folder / "v.log", handler=partial(logging.FileHandler, delay=True))
+    log.open()
+    return log
+
+
 class TestBugs:
-    def test_one_is_a_line_that_names_the_log_which_has_the_traceback(
-        self, caplog: pytest.LogCaptureFixture
+    def test_one_before_the_log_is_open_keeps_its_traceback_and_writes_nothing(
+        self, tmp_path: Path
     ) -> None:
-        with pytest.raises(CommandError) as caught, session._bugs_logged_to(Path("v.log")):
+        log = RunLog(tmp_path / "v.log", handler=partial(logging.FileHandler, delay=True))
+        with pytest.raises(ZeroDivisionError), log.bugs():
+            raise ZeroDivisionError
+        assert not (tmp_path / "v.log").exists()
+
+    def test_one_is_a_line_that_names_the_log_which_has_the_traceback(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with pytest.raises(CommandError) as caught, opened_log(tmp_path).bugs():
             raise ExceptionGroup(
                 "actors", [StateUnavailable("full"), ExceptionGroup("", [ZeroDivisionError("x")])]
             )
         assert "a bug in sn37 stopped the validator: ZeroDivisionError: x" in str(caught.value)
-        assert "in v.log" in str(caught.value)
+        assert f"in {tmp_path / 'v.log'}" in str(caught.value)
         assert caught.value.exit_code == 1
         assert caplog.records[0].exc_info
         assert caplog.records[0].levelno == logging.ERROR
 
     @pytest.mark.parametrize("error", [StateUnavailable("full"), CommandError("full")])
-    def test_a_known_failure_in_a_group_stays_itself(self, error: Exception) -> None:
+    def test_a_known_failure_in_a_group_stays_itself(
+        self, error: Exception, tmp_path: Path
+    ) -> None:
         group = ExceptionGroup("actors", [ExceptionGroup("more", [error])])
-        with pytest.raises(type(error), match=r"^full$"), session._bugs_logged_to(Path("v.log")):
+        with pytest.raises(type(error), match=r"^full$"), opened_log(tmp_path).bugs():
             raise group
