@@ -41,6 +41,7 @@ from sn37.app.actors.spare_time import SpareTime
 from sn37.app.actors.submitter import Submitter
 from sn37.app.audit.auditor import Auditor
 from sn37.app.config.settings import Settings
+from sn37.app.notifications.notices import Notices
 from sn37.app.receipts.signing import ReceiptWriter
 from sn37.app.receipts.statements import StatementWriter
 from sn37.app.rounds.entry_chooser import EntryChooser
@@ -60,6 +61,7 @@ from sn37.app.supervision.waiting_store import PatientStore, patiently
 from sn37.app.wiring.cold_start import build_starter
 from sn37.app.wiring.missed_rounds import build_missed_rounds
 from sn37.app.wiring.network import Network
+from sn37.app.wiring.notifications import build_notifier
 from sn37.app.wiring.print_tables import printed
 from sn37.domain.ids import Hotkey
 from sn37.domain.round.winner import KingOfTheHill
@@ -111,7 +113,11 @@ class Container(containers.DeclarativeContainer):
     report_file = providers.Singleton(
         ReportFile, providers.Callable(_file, settings.provided.state_dir, RUN_REPORT)
     )
-    sink = providers.Singleton(FanOut, providers.List(console, journal, board, work, report_file))
+    notices = providers.Singleton(Notices, clock=clock)
+    notifier = providers.Singleton(build_notifier, settings, notices, clock)
+    sink = providers.Singleton(
+        FanOut, providers.List(console, journal, board, work, report_file, notifier)
+    )
 
     log_file = providers.Callable(_file, settings.provided.state_dir, "validator.log")
     watchdog = providers.Singleton(_watchdog, log_file)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sn37.app.leaderboard.views import Moment
     from sn37.app.status.validator_status import CompetitionNow, ValidatorStatus
 
+SETTINGS = ("config", "network", "netuid", "state_dir", "schedule")
 HotkeyArgument = Annotated[
     str | None,
     typer.Argument(
@@ -32,10 +33,16 @@ From = Annotated[
     ),
 ]
 
+TestWebhook = Annotated[
+    bool,
+    typer.Option("--test-webhook", help="Send one message to the webhook of the settings instead."),
+]
+
 
 def status(
     hotkey: HotkeyArgument = None,
     source: From = None,
+    test_webhook: TestWebhook = False,
     config: options.Config = None,
     network: options.Network = None,
     netuid: options.Netuid = None,
@@ -48,10 +55,15 @@ def status(
     Reads the files in the state folder; the validator may be running, and is not delayed. Exit code
     0: healthy, or the hotkey has submissions; 1: not.
     """
-    flags = {k: v for k, v in locals().items() if k not in ("hotkey", "source", "as_json")}
+    flags = {k: v for k, v in locals().items() if k in SETTINGS}
     from sn37.app.config.settings import load_settings  # slow to import
 
     settings = load_settings(flags)
+    if test_webhook:
+        from sn37.app.wiring.notifications import try_webhook
+
+        typer.echo(try_webhook(settings))
+        return 0
     if hotkey is not None:
         return _show_submissions(settings, hotkey, source, as_json=as_json)
     if source is not None:
