@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
+from sn37.app.cli.status.words import moment_text
 from sn37.app.errors import UsageError
 
 if TYPE_CHECKING:
     from sn37.app.config.settings import Settings
-    from sn37.app.leaderboard.views import Moment
     from sn37.app.status.validator_status import CompetitionNow, ValidatorStatus
 
 SETTINGS = ("config", "network", "netuid", "state_dir", "schedule")
@@ -122,20 +122,20 @@ def _lines(found: ValidatorStatus) -> Iterator[str]:
     yield f"network     {found.network}, {found.state_dir}"
     if found.block is not None:
         age = "" if found.block_age_s is None else f", arrived {_age(found.block_age_s)} ago"
-        yield f"block       {_moment(found.block)}{age}"
+        yield f"block       {moment_text(found.block)}{age}"
     if found.set_up:
         yield f"set-up      {found.set_up}"
     for step in found.steps:
         yield f"doing       {step.actor}: {step.doing}, since {_time(step.since)}"
     if found.next_round is not None:
-        yield f"next round  {_moment(found.next_round)}"
+        yield f"next round  {moment_text(found.next_round)}"
     for competition in found.competitions:
         yield from _competition(competition)
     if (sent := found.weights) is not None:
         age = "" if sent.age_blocks is None else f", {sent.age_blocks:,} blocks ago"
         yield (
             f"weights     of the round of block {sent.round.block}, sent at block "
-            f"{_moment(sent.sent)}{age}"
+            f"{moment_text(sent.sent)}{age}"
         )
     elif found.competitions:
         yield "weights     none sent yet"
@@ -166,7 +166,7 @@ def _competition(found: CompetitionNow) -> Iterator[str]:
     if (opened := found.open_round) is None:
         return
     line = (
-        f"            scoring the round of block {_moment(opened.round)}: "
+        f"            scoring the round of block {moment_text(opened.round)}: "
         f"{opened.num_done} of {opened.num_entries} models done"
     )
     if opened.blocks_done is not None:
@@ -176,10 +176,6 @@ def _competition(found: CompetitionNow) -> Iterator[str]:
 
 def _rounds(count: int) -> str:
     return "1 round" if count == 1 else f"{count} rounds"
-
-
-def _moment(moment: Moment) -> str:
-    return f"{moment.block}" if moment.at is None else f"{moment.block} ({_time(moment.at)})"
 
 
 def _time(at: datetime) -> str:
