@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,7 @@ from sn37.domain.printable import one_line
 from sn37.domain.round.state import RoundResult
 from sn37.ports.clock import Clock
 
+_ADDRESS = re.compile(r"\b([a-z]+://)(?:[^\s/@]*@)?([^\s/?#@]*)\S*")
 LONG_S = 60.0  # a shorter outage is not worth a message
 
 
@@ -70,11 +72,8 @@ class Notices:
                 yield from self._crown(result)
             case WeightsOverdue():
                 self._is_overdue = True
-                newest = (
-                    "none were set yet"
-                    if event.newest is None
-                    else (f"the newest are of the round of block {event.newest}")
-                )
+                newest = f"the newest are of the round of block {event.newest}"
+                newest = "none were set yet" if event.newest is None else newest
                 text = f"{newest}; newer ones were due by block {event.since}"
                 yield self._notice(NoticeKind.WEIGHTS, "weights are overdue", text)
             case WeightsSubmitted() if self._is_overdue:
@@ -95,20 +94,17 @@ class Notices:
         self._champions[competition] = champion
         if champion == before:
             return
-        lost = "none" if before is None else before.hotkey
-        if champion is None:
-            title, row = f"competition {competition} has no champion", None
-        else:
-            title = f"competition {competition} has a new champion"
-            row = next((e for e in result.entries if e.key == champion), None)
+        has = "no champion" if champion is None else "a new champion"
         parts = [f"round of block {result.key.sync_block}"]
         if champion is not None:
             parts.append(f"champion {champion.hotkey}")
-        if row is not None:
+        for row in (e for e in result.entries if e.key == champion):
             parts.append(f"model {one_line(row.repo, 120)}")
             parts.append("not scored" if row.score is None else f"score {row.score:.4f}")
-        parts.append(f"before it {lost}")
-        yield self._notice(NoticeKind.CROWN, title, ", ".join(parts))
+        parts.append(f"before it {'none' if before is None else before.hotkey}")
+        yield self._notice(
+            NoticeKind.CROWN, f"competition {competition} has {has}", ", ".join(parts)
+        )
 
     def _outages(self) -> Iterator[Notice]:
         """Yield an outage once it is long, and its end if it was reported."""
@@ -116,7 +112,7 @@ class Notices:
         for what, outage in present.items():
             if what not in self._reported and (now - outage.since).total_seconds() >= LONG_S:
                 self._reported[what] = outage
-                text = f"since {outage.since:%Y-%m-%d %H:%M} UTC: {outage.error}"
+                text = f"since {outage.since:%Y-%m-%d %H:%M} UTC: {_without_keys(outage.error)}"
                 yield self._notice(_kind_of(what), f"{what} fails", text)
         for what in [known for known in self._reported if known not in present]:
             since = self._reported.pop(what).since
@@ -127,6 +123,11 @@ class Notices:
         return Notice(
             kind=kind, title=one_line(title, 120), text=one_line(text, 400), at=self._clock.now()
         )
+
+
+def _without_keys(text: str) -> str:
+    """Return a text with the hosts of its addresses alone: what follows may be an access key."""
+    return _ADDRESS.sub(r"\1\2", text)
 
 
 def _kind_of(what: str) -> NoticeKind:

@@ -133,6 +133,19 @@ def test_an_outage_is_reported_once_it_is_long_and_so_is_its_end(
     assert titles(notices, Recovered(what="chain")) == ["degraded: chain works again"]
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["wss://node.example/secret", "wss://secret@node.example", "wss://node.example?k=secret"],
+)
+def test_keys_of_endpoints_are_not_sent(notices: Notices, clock: FakeClock, address: str) -> None:
+    outage = an_outage(error=f"{address}: refused, retry")
+    list(notices.of(outage))
+    clock.elapsed += LONG_S
+    (notice,) = notices.of(outage)
+    assert "wss://node.example" in notice.text
+    assert "secret" not in notice.text
+
+
 def test_a_short_outage_is_not_worth_a_message(notices: Notices, clock: FakeClock) -> None:
     assert titles(notices, an_outage()) == []
     clock.elapsed += LONG_S - 1
