@@ -15,6 +15,7 @@
     - ReceiptsUnavailable  what another validator publishes cannot be read
     - LeaderboardUnavailable  its server does not answer, or not in time
     - TrackerUnavailable an experiment tracker, such as wandb, does not take rows now
+    - WebhookUnavailable the receiver of messages does not answer, or asks to wait
   x Rejected             the answer is no; retrying unchanged will not help
     - CommitmentRefused
     - WeightsRefused
@@ -25,6 +26,7 @@
     - DatasetExhausted
     - OfferRefused       the rounds that another validator publishes are not valid
     - LeaderboardRefused what a server answers is not a document of a leaderboard
+    - WebhookRefused     the receiver does not take a message
     - StateUnreadable    the database is corrupt or newer than this program
     - ReleaseRefused     not signed, not what was signed, or not installable here
 
@@ -109,6 +111,10 @@ class LeaderboardUnavailable(Unavailable):
     """The server of a leaderboard does not answer, or not in time."""
 
 
+class WebhookUnavailable(Unavailable):
+    """The receiver of messages does not answer in time, or asks to wait."""
+
+
 class Rejected(PortError):
     """A dependency answered, and the answer is no."""
 
@@ -168,6 +174,10 @@ class OfferRefused(Rejected):
 
 class LeaderboardRefused(Rejected):
     """An address, or what its server answers, is not that of a leaderboard."""
+
+
+class WebhookRefused(Rejected):
+    """The receiver of messages does not take this one."""
 
 
 class StateUnreadable(Rejected):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
 from sn37.app.config.number_limits import YEARS
@@ -70,7 +70,10 @@ def is_this_machine(network: str) -> bool:
     """True if a network is the address of a node on this machine."""
     if not _is_address(network):
         return False
-    host = urlsplit(network).hostname or ""
+    return _is_loopback(urlsplit(network).hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -151,6 +154,25 @@ def _start_time(given: object) -> object:
 
 NOW: Literal["now"] = "now"
 StartTime = Annotated[Literal["now"] | datetime | None, BeforeValidator(_start_time)]
+
+
+def _check_webhook(address: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(address.get_secret_value())
+        is_valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_valid = False
+    if is_valid and (
+        parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+    ):
+        return address
+    raise ValueError("expected an https:// address, or one of this machine")
+
+
+WebhookAddress = Annotated[SecretStr, AfterValidator(_check_webhook)]
+WebhookKinds = Annotated[
+    tuple[Literal["crown", "degraded", "weights", "disk"], ...], NoDecode, BeforeValidator(_split)
+]
 
 
 def _split_paths(given: object) -> object:

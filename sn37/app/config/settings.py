@@ -36,6 +36,8 @@ from sn37.app.config.setting_types import (
     StartTime,
     UserPath,
     UserPaths,
+    WebhookAddress,
+    WebhookKinds,
     expanded,
     is_this_machine,
 )
@@ -49,6 +51,7 @@ BITTENSOR_VARIABLES = {
     "BT_WALLET_HOTKEY": "wallet_hotkey",
     "BT_WALLET_PATH": "wallet_path",
 }
+SECRETS = frozenset({"webhook"})  # never shown
 FLAGS = {"json_file": "--json"}  # settings whose flag has another name
 
 
@@ -110,6 +113,10 @@ class Settings(BaseSettings):
     health: HostAndPort | None = None  # address of /healthz, /readyz, /metrics
     leaderboard: HostAndPort | None = None  # address of the pages for everybody
     wandb: bool = False  # send finished rounds to wandb
+    # Address that gets messages. It lets everybody write there, so no text contains it.
+    webhook: WebhookAddress | None = None
+    webhook_format: Literal["auto", "json", "discord", "slack"] = "auto"  # auto: by its host
+    webhook_kinds: WebhookKinds = ("crown", "degraded", "weights", "disk")
     # Folders of rounds published by other validators; only an empty state begins with them.
     cold_start_from: UserPaths = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -311,7 +318,7 @@ def _explain(problem: ErrorDetails) -> tuple[str, str]:
     name = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
         return name, f"unknown setting{_close(name, Settings.model_fields)}"
-    return name, f"{message}, not {shown(problem['input'])}"
+    return name, message if name in SECRETS else f"{message}, not {shown(problem['input'])}"
 
 
 def _close(name: str, known: Mapping[str, object] | set[str], *, prefix: str = "") -> str:

@@ -46,6 +46,7 @@ from sn37.app.actors.spare_time import SpareTime
 from sn37.app.actors.submitter import Submitter
 from sn37.app.audit.auditor import Auditor
 from sn37.app.config.settings import Settings
+from sn37.app.notifications.notices import Notices
 from sn37.app.receipts.signing import ReceiptWriter
 from sn37.app.receipts.statements import StatementWriter
 from sn37.app.rounds.entry_chooser import EntryChooser
@@ -66,6 +67,7 @@ from sn37.app.wiring.cold_start import build_starter
 from sn37.app.wiring.metrics import build_metrics, metrics_pages
 from sn37.app.wiring.missed_rounds import build_missed_rounds
 from sn37.app.wiring.network import Network
+from sn37.app.wiring.notifications import build_notifier
 from sn37.app.wiring.print_tables import printed
 from sn37.app.wiring.run_log import RunLog
 from sn37.domain.ids import BLOCK_SECONDS, Hotkey
@@ -134,6 +136,8 @@ class Container(containers.DeclarativeContainer):
         MemberLog, providers.Callable(_file, settings.provided.state_dir, MEMBERS)
     )
     story_log = providers.Singleton(LogSink, labels=labels, now=clock.provided.now)
+    notices = providers.Singleton(Notices, clock=clock)
+    notifier = providers.Singleton(build_notifier, settings, notices, clock)
     log_file = providers.Callable(_file, settings.provided.state_dir, "validator.log")
     run_log = providers.Singleton(RunLog, log_file, handler=story_log.provided.handler)
     watchdog = providers.Singleton(_watchdog, log_file)
@@ -143,7 +147,9 @@ class Container(containers.DeclarativeContainer):
     )
     sink = providers.Singleton(
         FanOut,
-        providers.List(console, story_log, journal, board, work, report_file, members, metrics),
+        providers.List(
+            console, story_log, journal, board, work, report_file, members, metrics, notifier
+        ),
     )
 
     pulse = providers.Singleton(

@@ -119,6 +119,8 @@ async def _follow(container: Container) -> None:
         await run({"chain": container.continuity().run})
         actors = _actors(container)
         await run({"cold start": container.starter().run})  # its memory is freed when it ends
+        keeper = container.keeper()
+        container.notices().begin({c: keeper.history(c).champion for c in keeper.state.rounds})
         await run(actors)
 
 

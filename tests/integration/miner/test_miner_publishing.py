@@ -9,7 +9,7 @@ from tests.integration.miner.miner_world import MinerWorld
 
 
 def test_a_model_becomes_public_once_its_commitment_stands(world: MinerWorld, model: Path) -> None:
-    assert "stage       nothing committed" in world.run("status").out
+    assert "status      nothing committed" in world.run("status").out
     said = world.publish(model)
     assert said.code == 0
     size_bytes = sum(f.stat().st_size for f in model.iterdir())

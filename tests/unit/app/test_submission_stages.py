@@ -10,6 +10,7 @@ import pytest
 
 from sn37.adapters.sqlite.record_reader import SqliteRecordReader
 from sn37.adapters.sqlite.state_store import SqliteStateStore
+from sn37.app.cli.status.commitment import _lines
 from sn37.app.leaderboard.block_times import BlockTimes
 from sn37.app.leaderboard.leaderboard import Leaderboard
 from sn37.app.leaderboard.views import SubmissionView
@@ -228,6 +229,16 @@ def test_pages_on_the_record_show_the_status(network: Network, stage: Submission
 def test_a_miner_s_command_shows_the_status(network: Network, stage: SubmissionStage) -> None:
     WAYS[stage](network)
     assert network.seen().stage == stage
+
+
+def test_a_miner_s_command_shows_score_evidence_and_the_expected_round(network: Network) -> None:
+    challenger(network)
+    lines = list(_lines(network.seen(), network.recorded()))
+    assert "status      challenger: scored, but not yet better than the champion" in "\n".join(
+        lines
+    )
+    for line in ("score       ", "evidence    ", "queue       expected in the round of block "):
+        assert any(found.startswith(line) for found in lines)
 
 
 def test_what_only_the_chain_knows_is_not_on_the_record(network: Network) -> None:

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
+from sn37.app.cli.status.submissions import progress_lines
 from sn37.app.cli.status.words import ROUND_HEADER, round_row, stage_lines
 from sn37.app.mining.base_sources import hotkey_of
 
 if TYPE_CHECKING:
+    from sn37.app.config.settings import Settings
+    from sn37.app.leaderboard.views import SubmissionView
     from sn37.app.mining.status import Attendance, MinerStatus
 
 SHOWN_ROUNDS = 10
@@ -49,15 +52,27 @@ def status(
     from sn37.app.wiring.machine import Machine
 
     whose = None if hotkey is None else hotkey_of(hotkey)
-    found = asyncio.run(miner_status(Machine(load_settings(flags)), whose))
+    settings = load_settings(flags)
+    found = asyncio.run(miner_status(Machine(settings), whose))
     if as_json:
         typer.echo(json.dumps(_as_json(found), indent=2))
         return
-    for line in _lines(found):
+    for line in _lines(found, _page(settings, found)):
         typer.echo(line)
 
 
-def _lines(found: MinerStatus) -> Iterator[str]:
+def _page(settings: Settings, found: MinerStatus) -> SubmissionView | None:
+    """Return the leaderboard's page on the commitment; ``None`` if no validator has recorded it."""
+    if found.commitment is None or found.recorded is None:
+        return None
+    from sn37.app.wiring.leaderboard import open_pages  # slow to import
+
+    board = open_pages(settings)
+    board.read_history()
+    return board.submission(found.commitment.key)
+
+
+def _lines(found: MinerStatus, page: SubmissionView | None = None) -> Iterator[str]:
     uid = "not registered" if found.uid is None else f"uid {found.uid}"
     yield f"hotkey      {found.hotkey}, {uid}, incentive {found.incentive:.4f}"
     yield f"block       {found.head.number}, {found.time:%Y-%m-%d %H:%M:%S} UTC"
@@ -79,7 +94,7 @@ def _lines(found: MinerStatus) -> Iterator[str]:
             f"{first.at:%Y-%m-%d %H:%M} UTC"
         )
     yield from _stage(found)
-    yield from _record(found)
+    yield from _record(found, page)
 
 
 def _stage(found: MinerStatus) -> Iterator[str]:
@@ -92,7 +107,7 @@ def _stage(found: MinerStatus) -> Iterator[str]:
     yield from stage_lines(found.stage, reason=code, meaning=meaning, detail=detail, remedy=remedy)
 
 
-def _record(found: MinerStatus) -> Iterator[str]:
+def _record(found: MinerStatus, page: SubmissionView | None) -> Iterator[str]:
     if (record := found.recorded) is None:
         yield "validator   none has run in this state directory; name its folder with --state-dir"
         return
@@ -105,6 +120,8 @@ def _record(found: MinerStatus) -> Iterator[str]:
         f"validator   newest round {record.newest_round}; standing {record.standing:.3f}, "
         f"weight {record.weight:.3f}"
     )
+    if page is not None:
+        yield from progress_lines(page)
     if not record.rounds:
         yield "            has listed it in no round yet"
         return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sn37.app.cli.status.words import ROUND_HEADER, round_row, stage_lines
-from sn37.app.leaderboard.views import EvidenceGrowth, Moment, QueuePlace, SubmissionView
+from sn37.app.cli.status.words import ROUND_HEADER, moment_text, round_row, stage_lines
+from sn37.app.leaderboard.views import EvidenceGrowth, QueuePlace, SubmissionView
 from sn37.app.status.submissions import HotkeyStatus
 
 SHOWN_ROUNDS = 10
@@ -24,7 +24,7 @@ def submission_lines(found: HotkeyStatus) -> Iterator[str]:
         yield ""
     for line in older:
         yield (
-            f"older       block {_moment(line.model.committed)}, competition "
+            f"older       block {moment_text(line.model.committed)}, competition "
             f"{line.model.competition}: {line.stage} {line.reason}".rstrip()
         )
     if miner.is_cut:
@@ -35,7 +35,7 @@ def _whole(view: SubmissionView) -> Iterator[str]:
     model = view.model
     revision = "" if model.revision is None else f"@{model.revision}"
     yield (
-        f"submission  of block {_moment(model.committed)}, competition {model.competition} "
+        f"submission  of block {moment_text(model.committed)}, competition {model.competition} "
         f"{view.competition_name}"
     )
     yield f"repository  {model.repo}{revision}"
@@ -46,16 +46,7 @@ def _whole(view: SubmissionView) -> Iterator[str]:
         detail=view.detail,
         remedy=view.remedy,
     )
-    if view.clock is not None:
-        yield f"clock       restarted at block {_moment(view.clock)}"
-    if (latest := view.latest) is not None and latest.score is not None:
-        rank = "" if latest.rank is None else f", rank {latest.rank}"
-        when = "" if view.latest_round is None else f", round of block {_moment(view.latest_round)}"
-        yield f"score       {latest.score:.4f} on {latest.num_samples:,} samples{rank}{when}"
-    if view.evidence is not None:
-        yield _evidence(view.evidence)
-    if view.queue is not None:
-        yield _queue(view.queue)
+    yield from progress_lines(view)
     if view.rounds:
         yield ROUND_HEADER
     for attended in view.rounds[:SHOWN_ROUNDS]:
@@ -68,6 +59,24 @@ def _whole(view: SubmissionView) -> Iterator[str]:
             num_samples=line.num_samples,
             finding="champion" if line.is_champion and not line.detail else line.detail,
         )
+
+
+def progress_lines(view: SubmissionView) -> Iterator[str]:
+    """Yield the newest score, the evidence against the champion, and the place in the queue."""
+    if view.clock is not None:
+        yield f"clock       restarted at block {moment_text(view.clock)}"
+    if (latest := view.latest) is not None and latest.score is not None:
+        rank = "" if latest.rank is None else f", rank {latest.rank}"
+        when = (
+            ""
+            if view.latest_round is None
+            else f", round of block {moment_text(view.latest_round)}"
+        )
+        yield f"score       {latest.score:.4f} on {latest.num_samples:,} samples{rank}{when}"
+    if view.evidence is not None:
+        yield _evidence(view.evidence)
+    if view.queue is not None:
+        yield _queue(view.queue)
 
 
 def _evidence(growth: EvidenceGrowth) -> str:
@@ -83,12 +92,4 @@ def _evidence(growth: EvidenceGrowth) -> str:
 
 def _queue(place: QueuePlace) -> str:
     position = "" if place.position is None else f"place {place.position} of {place.num_waiting}, "
-    return f"queue       {position}expected in the round of block {_moment(place.round)}"
-
-
-def _moment(moment: Moment) -> str:
-    return (
-        f"{moment.block}"
-        if moment.at is None
-        else f"{moment.block} ({moment.at:%Y-%m-%d %H:%M} UTC)"
-    )
+    return f"queue       {position}expected in the round of block {moment_text(place.round)}"

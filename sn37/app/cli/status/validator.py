@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
+from sn37.app.cli.status.words import moment_text
 from sn37.app.errors import UsageError
 
 if TYPE_CHECKING:
     from sn37.app.config.settings import Settings
-    from sn37.app.leaderboard.views import Moment
     from sn37.app.status.validator_status import CompetitionNow, ValidatorStatus
 
+SETTINGS = ("config", "network", "netuid", "state_dir", "schedule")
 HotkeyArgument = Annotated[
     str | None,
     typer.Argument(
@@ -32,10 +33,16 @@ From = Annotated[
     ),
 ]
 
+TestWebhook = Annotated[
+    bool,
+    typer.Option("--test-webhook", help="Send one message to the webhook of the settings instead."),
+]
+
 
 def status(
     hotkey: HotkeyArgument = None,
     source: From = None,
+    test_webhook: TestWebhook = False,
     config: options.Config = None,
     network: options.Network = None,
     netuid: options.Netuid = None,
@@ -48,10 +55,15 @@ def status(
     Reads the files in the state folder; the validator may be running, and is not delayed. Exit code
     0: healthy, or the hotkey has submissions; 1: not.
     """
-    flags = {k: v for k, v in locals().items() if k not in ("hotkey", "source", "as_json")}
+    flags = {k: v for k, v in locals().items() if k in SETTINGS}
     from sn37.app.config.settings import load_settings  # slow to import
 
     settings = load_settings(flags)
+    if test_webhook:
+        from sn37.app.wiring.notifications import try_webhook
+
+        typer.echo(try_webhook(settings))
+        return 0
     if hotkey is not None:
         return _show_submissions(settings, hotkey, source, as_json=as_json)
     if source is not None:
@@ -110,20 +122,20 @@ def _lines(found: ValidatorStatus) -> Iterator[str]:
     yield f"network     {found.network}, {found.state_dir}"
     if found.block is not None:
         age = "" if found.block_age_s is None else f", arrived {_age(found.block_age_s)} ago"
-        yield f"block       {_moment(found.block)}{age}"
+        yield f"block       {moment_text(found.block)}{age}"
     if found.set_up:
         yield f"set-up      {found.set_up}"
     for step in found.steps:
         yield f"doing       {step.actor}: {step.doing}, since {_time(step.since)}"
     if found.next_round is not None:
-        yield f"next round  {_moment(found.next_round)}"
+        yield f"next round  {moment_text(found.next_round)}"
     for competition in found.competitions:
         yield from _competition(competition)
     if (sent := found.weights) is not None:
         age = "" if sent.age_blocks is None else f", {sent.age_blocks:,} blocks ago"
         yield (
             f"weights     of the round of block {sent.round.block}, sent at block "
-            f"{_moment(sent.sent)}{age}"
+            f"{moment_text(sent.sent)}{age}"
         )
     elif found.competitions:
         yield "weights     none sent yet"
@@ -154,7 +166,7 @@ def _competition(found: CompetitionNow) -> Iterator[str]:
     if (opened := found.open_round) is None:
         return
     line = (
-        f"            scoring the round of block {_moment(opened.round)}: "
+        f"            scoring the round of block {moment_text(opened.round)}: "
         f"{opened.num_done} of {opened.num_entries} models done"
     )
     if opened.blocks_done is not None:
@@ -164,10 +176,6 @@ def _competition(found: CompetitionNow) -> Iterator[str]:
 
 def _rounds(count: int) -> str:
     return "1 round" if count == 1 else f"{count} rounds"
-
-
-def _moment(moment: Moment) -> str:
-    return f"{moment.block}" if moment.at is None else f"{moment.block} ({_time(moment.at)})"
 
 
 def _time(at: datetime) -> str:

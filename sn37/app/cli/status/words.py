@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from sn37.domain.submission.stages import SubmissionStage
+
+if TYPE_CHECKING:
+    from sn37.app.leaderboard.views import Moment
 
 ROUND_HEADER = "round       verdict    reason            score   samples  finding"
 
@@ -42,3 +46,10 @@ def stage_lines(
         yield f"finding     {detail}"
     if advice := remedy or (known.advice if known is not None else ""):
         yield f"next        {advice}"
+
+
+def moment_text(moment: Moment) -> str:
+    """Return a block, with its time to the minute if that is known."""
+    if moment.at is None:
+        return f"{moment.block}"
+    return f"{moment.block} ({moment.at:%Y-%m-%d %H:%M} UTC)"

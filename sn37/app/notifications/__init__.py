@@ -1,0 +1,1 @@
+"""Messages to an operator's chat: which events are worth one, and how they are sent."""
