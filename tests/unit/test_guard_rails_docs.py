@@ -132,7 +132,7 @@ def test_every_command_of_a_block_works(
             assert_takes(ROOT / f"{module.replace('.', '/')}.py", options)
         case ["python", script, *options] if script != "-m":
             assert_takes(ROOT / script, options)
-        case ["sn37", "schedule", *_] | ["sn37", "--help"] | ["sn37", "--version"]:
+        case ["sn37", "schedule" | "docs", *_] | ["sn37", "--help"] | ["sn37", "--version"]:
             assert run(main.app, words[1:], prog_name="sn37") == 0
             assert capsys.readouterr().out
         case ["sn37", "simulate" | "doctor" | "audit", *_]:

@@ -221,4 +221,7 @@ class Launcher:
 def _too_weak(found: Sandbox) -> str:
     missing = sorted(ESSENTIAL - found.layers)
     why = "; ".join(f"no {layer}: {LOSSES[layer].lost} ({LOSSES[layer].fix})" for layer in missing)
-    return f"this host cannot confine models: {why}; to run nevertheless, use --allow-weak-sandbox"
+    return (
+        f"this host cannot confine models: {why}; to run nevertheless, use --allow-weak-sandbox; "
+        "see sn37 docs validator"
+    )

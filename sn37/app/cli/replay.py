@@ -219,7 +219,7 @@ def _schedule(name: str | None, settings: Settings, receipt: Receipt) -> LoadedS
     try:
         loaded = load_schedule(given)
     except ScheduleError as error:
-        raise (UsageError if name else CommandError)(str(error)) from error
+        raise (UsageError if name else CommandError)(str(error), page="schedules") from error
     if loaded.fingerprint != receipt.schedule_fingerprint:
         raise CommandError(
             f"the receipt follows schedule {receipt.schedule_fingerprint[:16]}, but "

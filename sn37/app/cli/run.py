@@ -192,9 +192,11 @@ def _refuse(
 ) -> int:
     """Print why a command failed, and return the exit code."""
     message = " ".join(message.split())
-    see = _see(page) if page is not None else ()
+    shown = [f"error: {message}", *lines]
+    if page is not None:
+        shown = [*shown, _see(page)] if lines else [f"{shown[0]}; {_see(page)}"]
     try:
-        for line in (f"error: {message}", *lines, *see):
+        for line in shown:
             typer.echo(printable(line), err=True)
     except OSError:  # nobody reads it; the exit code is left
         abandon(sys.stderr)
@@ -208,9 +210,9 @@ def _refuse(
     return code
 
 
-def _see(page: str) -> Sequence[str]:
+def _see(page: str) -> str:
     """Return where to read more: the installed document, and the project's address if known."""
     from sn37.app.manual.library import project_url
 
     url = project_url()
-    return [f"see: sn37 docs {page}{f', {url}' if url else ''}"]
+    return f"see sn37 docs {page}{f' or {url}' if url else ''}"

@@ -320,7 +320,7 @@ def _load(source: str, template_problem: TemplateProblem | None = None) -> Loade
     try:
         return load_schedule(source, template_problem=template_problem)
     except ScheduleError as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(str(error), page="schedules") from error
 
 
 def _print_json(value: JsonValue) -> None:

@@ -240,10 +240,11 @@ def require_wallet(settings: Settings) -> None:
     if settings.wallet is None:
         raise CommandError(
             f"network {settings.network} needs a wallet: pass --wallet NAME, or {make}; "
-            "to try without one: --network simnet"
+            "to try without one: --network simnet",
+            page="validator",
         )
     if not is_file(settings.hotkey_file, "hotkey"):
-        raise CommandError(f"no hotkey at {settings.hotkey_file}; {make}")
+        raise CommandError(f"no hotkey at {settings.hotkey_file}; {make}", page="validator")
 
 
 def _wallet_folder(settings: Settings) -> str:

@@ -91,9 +91,9 @@ def _shown(text: str, target: str) -> str:
     if "://" in target or not path:
         return f"{text} ({target})" if path else text
     file = path.rpartition("/")[2]
-    if not file.endswith(".md") or path.startswith("../"):
-        return text
-    number = re.match(r"(\d{4})-", file)
+    number = re.match(r"(\d{4})-.*\.md", file)
     name = str(int(number[1])) if number else file.removesuffix(".md")
+    if not number and not (FOLDER / f"{name}.md").is_file():
+        return text
     command = f"`sn37 docs {name}`"
     return command if text in (file, file[:4]) else f"{text} [{command}]"

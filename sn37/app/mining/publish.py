@@ -227,7 +227,8 @@ async def check_folder(
     if failed is not None and failed.reason is not None:
         raise CommandError(
             f"{request.folder} would be refused: {failed.reason.value}: {failed.detail}; "
-            f"{failed.reason.remedy}"
+            f"{failed.reason.remedy}",
+            page="miner",
         )
     unloaded = next(
         (r for r in rows if r.step is AdmissionStep.LOADING and r.status is Status.NOT_REACHED),

@@ -92,10 +92,13 @@ async def replay(wanted: Replay, *, kept: Kept, told: Callable[[int, int], None]
             told=told,
         )
     except CannotRescore as error:
-        raise CommandError(f"the receipt cannot be replayed: {error}") from error
+        raise CommandError(
+            f"the receipt cannot be replayed: {error}", page="verification"
+        ) from error
     except ModelRejected as error:
         raise CommandError(
-            f"the model of the receipt was scored then, but is refused here: {error}"
+            f"the model of the receipt was scored then, but is refused here: {error}",
+            page="verification",
         ) from error
     finally:
         await scorer.aclose()
@@ -143,7 +146,8 @@ async def _batches(wanted: Replay, kept: Kept) -> tuple[TaskBatch, ...]:
     except MissingSamples as error:
         raise CommandError(
             f"{error}; the source does not have them any more: ask the validator for their texts, "
-            "and give them with --texts FILE"
+            "and give them with --texts FILE",
+            page="verification",
         ) from error
 
 

@@ -19,7 +19,7 @@ def rules_of_network(settings: Settings) -> LoadedSchedule:
     try:
         return load_schedule(source)
     except ScheduleError as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(str(error), page="schedules") from error
 
 
 def competition_of(loaded: LoadedSchedule, number: int, *, at: int | None = None) -> Competition:

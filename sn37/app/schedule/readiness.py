@@ -83,7 +83,7 @@ def require_ready(checks: Sequence[Check], origin: str) -> None:
     """
     failed = [check for check in checks if check.grade is Grade.FAILED]
     if len(failed) == 1:
-        raise CommandError(f"{origin}: {failed[0].finding}")
+        raise CommandError(f"{origin}: {failed[0].finding}", page="schedules")
     if failed:
         raise CommandError(
             f"{origin}: {len(failed)} of {len(checks)} checks failed:",

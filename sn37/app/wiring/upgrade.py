@@ -101,7 +101,8 @@ def _open_trust(settings: Settings) -> Trust:
     require_tuf()
     if settings.release_root is None:
         raise CommandError(
-            "no root to check releases with; set release_root to the maintainers' root.json"
+            "no root to check releases with; set release_root to the maintainers' root.json",
+            page="validator",
         )
     for file in (settings.config, settings.release_root):
         _require_closed(file)
