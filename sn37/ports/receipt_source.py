@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from sn37.domain.ids import RoundKey
+from sn37.domain.ids import EntryKey, RoundKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,4 +34,28 @@ class ReceiptSource(Protocol):
 
     async def fetch(self, round_: RoundKey) -> OfferedRound:
         """Return the files of one of these rounds."""
+        ...
+
+
+class PublishedRounds(Protocol):
+    """Read single documents of the rounds that one validator published, which are not checked.
+
+    Errors as those of ``ReceiptSource``.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name that the operator gave it."""
+        ...
+
+    def index(self) -> tuple[RoundKey, ...]:
+        """Return the published rounds in order, each once."""
+        ...
+
+    def statement(self, round_: RoundKey) -> bytes:
+        """Return the file of the statement on one of these rounds."""
+        ...
+
+    def receipt(self, round_: RoundKey, entry: EntryKey) -> bytes | None:
+        """Return the file of an entry's receipt; ``None`` if the round has none."""
         ...

@@ -30,6 +30,7 @@ from sn37.domain.submission.submission import Submission
 class RoundUnderWay:
     """A round that is open, and how far its scoring is."""
 
+    row: int
     plan: RoundPlan  # without its draws
     outcomes: Mapping[EntryKey, EntryOutcome]
     num_blocks: Mapping[EntryKey, int]  # journalled blocks of samples, also of finished entries
@@ -96,7 +97,7 @@ class RecordSnapshot(Protocol):
         ...
 
     def losses(self, row: int, entry: EntryKey) -> Sequence[BlockLosses]:
-        """Return an entry's losses in a round, in the order of scoring."""
+        """Return an entry's losses in a round, open or finished, in the order of scoring."""
         ...
 
     def receipt_keys(self, round_: RoundKey) -> Sequence[EntryKey]:

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from sn37.app.schedule.load import load_schedule
-from tests.support.boards import Recorded, served, write_long
+from tests.support.boards import Recorded, served, write_long, write_subnet_of
 
 _T = TypeVar("_T")
 
@@ -29,7 +29,9 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     folder = tmp_path_factory.mktemp("record")
     (folder / "simnet").mkdir()
     simnet = load_schedule("simnet").schedule  # as the command reads it
-    return apart(write_long(folder / "state.sqlite", simnet))
+    found = apart(write_long(folder / "state.sqlite", simnet))
+    write_subnet_of(found)
+    return found
 
 
 def apart(work: Coroutine[Any, Any, _T]) -> _T:
@@ -67,9 +69,10 @@ class Watched:
         page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
         page.on("request", lambda request: self.requests.append(request.url))
 
-    def shot(self, name: str) -> None:
+    def shot(self, name: str, *, is_whole: bool = True) -> None:
+        """Write a picture of the whole page, or of what the window shows."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=is_whole)
 
     def overflow(self) -> int:
         """Return by how many pixels the document is wider than the window."""

@@ -20,6 +20,10 @@ from tests.browser.conftest import Watched, apart
 from tests.support.boards import EACH, HOSTILE, Recorded, crowned, served, sync, write_hostile
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+WINDOW = {"width": 1000, "height": 640}  # of the pictures in docs
+PAPER = {"width": 718, "height": 1_047}  # CSS pixels of A4 with margins of 1 cm
+DOCS = Path(__file__).parents[2] / "docs"
+SERVED_AT = "http://127.0.0.1:8037/"  # by default
 READ_MS = 30_000
 # WCAG 2.1, success criterion 1.4.3: text against its background.
 CONTRAST = 4.5
@@ -114,15 +118,44 @@ def test_without_javascript_everything_is_there(
 def test_a_journalist_finds_who_leads_since_when_and_how_sure_in_three_clicks(
     address: str, open_page: Any
 ) -> None:
-    seen = open_page(address)
+    """From the README: its link, competition 1, its champion. docs/journalist.md shows this."""
+    readme = (DOCS.parent / "README.md").read_text()
+    assert "(docs/journalist.md)" in readme
+    assert f"]({SERVED_AT})" in readme
+    seen = open_page(address, viewport=WINDOW)  # first click: the link in the README
     page = seen.page
-    page.get_by_role("link", name="SIMNET_INSTRUCT").click()
+    card = page.locator(".card").first
+    assert "team1/model-v1" in card.inner_text()
+    seen.shot("journalist-1", is_whole=False)
+    card.get_by_role("heading").get_by_role("link").click()  # second click: the competition
     hero = page.locator(".hero").inner_text()
     assert "team1/model-v1" in hero
     assert re.search(r"Champion since 2025-01-\d\d", hero)
     assert re.search(r"\+\d\.\d\d %\s*± \d\.\d\d", hero)
-    page.locator(".hero").get_by_role("link", name="team1/model-v1").click()
+    assert re.search(r"Evidence\s+\d+\.\d of 13\.8", hero)
+    seen.shot("journalist-2", is_whole=False)
+    page.locator(".hero").get_by_role("link", name="team1/model-v1").click()  # third: the champion
     assert "a million to one. It took the crown." in page.inner_text("main")
+    evidence = page.get_by_role("heading", name="Evidence against the champion before it")
+    evidence.evaluate("node => window.scrollTo(0, node.offsetTop - 24)")
+    expect(evidence).to_be_in_viewport()
+    seen.shot("journalist-3", is_whole=False)
+
+
+@pytest.mark.parametrize("name", [*PAGES, "miner", "validator"])
+def test_a_page_on_paper_is_black_on_white_and_nothing_is_cut(
+    record: Recorded, address: str, open_page: Any, name: str
+) -> None:
+    seen = open_page(f"{address}{pages_of(record)[name]}", color_scheme="dark", viewport=PAPER)
+    page = seen.page
+    page.emulate_media(media="print")
+    seen.shot(f"{name}-print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate(_LOW_CONTRAST, CONTRAST) == []
+    assert page.evaluate(_CUT_ON_PAPER) == []
+    expect(page.get_by_role("searchbox")).to_be_hidden()
+    expect(page.locator("h1")).to_be_visible()
+    assert page.pdf(format="A4").startswith(b"%PDF")
 
 
 def test_the_keyboard_reaches_the_content_first_and_shows_where_it_is(
@@ -232,6 +265,12 @@ def test_a_round_of_simnet_appears_live_beside_its_validator(
         process.wait()
         process.stderr.close()
 
+
+# Parts that a sheet of paper cuts off: nobody can scroll there.
+_CUT_ON_PAPER = """() => [...document.querySelectorAll("main *, header *")]
+  .filter((node) => node.getClientRects().length && !node.closest(".hidden, .skip, svg"))
+  .filter((node) => node.getBoundingClientRect().right > window.innerWidth + 1)
+  .map((node) => `${node.tagName} ${node.textContent.trim().slice(0, 40)}`)"""
 
 _LOW_CONTRAST = """(least) => {
   const parts = (color) => color.match(/[\\d.]+/g).map(Number);

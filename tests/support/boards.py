@@ -11,16 +11,21 @@ from pathlib import Path
 
 from sn37.adapters.sqlite.record_reader import SqliteRecordReader
 from sn37.adapters.sqlite.state_store import SqliteStateStore
+from sn37.adapters.telemetry.subnet_file import NAME as SUBNET_FILE
+from sn37.adapters.telemetry.subnet_file import write_subnet
 from sn37.app.leaderboard.block_times import BlockTimes
 from sn37.app.leaderboard.leaderboard import Leaderboard
 from sn37.domain.ids import Block, EntryKey, Hotkey, RoundKey
+from sn37.domain.metagraph import Consensus, Metagraph, SubnetSnapshot
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.schedule import Schedule
 from sn37.testing.builders import (
     CHAIN_START,
+    a_block_ref,
     a_commitment,
     a_competition,
     a_model_ref,
+    a_neuron,
     a_round_key,
     a_round_result,
     a_schedule,
@@ -104,6 +109,33 @@ async def write_long(path: Path, schedule: Schedule | None = None) -> Recorded:
     )
     await store.close()
     return Recorded(path, schedule)
+
+
+def write_subnet_of(record: Recorded) -> None:
+    """Write how the subnet of the long record looks: three validators, and its miners."""
+    board = record.board()
+    overview = board.overview()
+    miners = sorted({s.model.hotkey for s in board.submissions(None).submissions})
+    validators = [hotkey_of(f"validator-{n}") for n in range(3)]
+    at = a_block_ref(overview.newest.block if overview.newest else 0)
+    shares = {Hotkey(s.hotkey): s.share for s in overview.weights}
+    neurons = [
+        a_neuron(v, uid=n, stake_tao=90_000 / (n + 1), validator_permit=True, last_update=17_642)
+        for n, v in enumerate(validators)
+    ]
+    neurons += [
+        replace(a_neuron(m, uid=n), incentive=shares.get(Hotkey(m), 0.0))
+        for n, m in enumerate(miners, start=len(validators))
+    ]
+    consensus = Consensus(
+        at=at,
+        weights={h: 0.96 * share for h, share in shares.items()},
+        validator_trust={v: 0.99 - 0.02 * n for n, v in enumerate(validators)},
+        own=shares,
+    )
+    metagraph = Metagraph(at=at, neurons=tuple(neurons))
+    seen = SubnetSnapshot(validator=validators[1], metagraph=metagraph, consensus=consensus)
+    write_subnet(record.path.with_name(SUBNET_FILE), seen)
 
 
 async def write_hostile(

@@ -11,7 +11,8 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,7 +22,7 @@ from sn37.ports.errors import OfferRefused, ReceiptsUnavailable
 from sn37.ports.receipt_source import OfferedRound
 
 if TYPE_CHECKING:
-    from sn37.ports.receipt_source import ReceiptSource
+    from sn37.ports.receipt_source import PublishedRounds, ReceiptSource
 
 _T = TypeVar("_T")
 
@@ -55,13 +56,7 @@ class FolderReceipts:
         return await self._in_thread(lambda: self._fetch(round_))
 
     def _index(self) -> tuple[RoundKey, ...]:
-        found = []
-        for number, path in enumerate(self._folder.iterdir()):
-            if number == MAX_ROUNDS:
-                raise OfferRefused(f"{self.name}: more than {MAX_ROUNDS:,} rounds")
-            if (match := _ROUND.fullmatch(path.name)) and path.is_dir():
-                found.append(RoundKey(CompetitionId(int(match[1])), Block(int(match[2]))))
-        return tuple(sorted(found))
+        return _rounds_in(self._folder)
 
     def _fetch(self, round_: RoundKey) -> OfferedRound:
         folder = self._folder / _folder_name(round_)
@@ -75,12 +70,37 @@ class FolderReceipts:
         return OfferedRound(statement=statement, receipts=tuple(receipts))
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
-        try:
+        with _translated(self.name):
             return await asyncio.to_thread(work)
-        except OSError as error:
-            raise ReceiptsUnavailable(
-                f"{error.filename or self.name}: {error.strerror or error}"
-            ) from error
+
+
+class FolderRounds:
+    """Single documents of the rounds in a folder, see ``PublishedRounds``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def name(self) -> str:
+        return str(self._folder)
+
+    def index(self) -> tuple[RoundKey, ...]:
+        with _translated(self.name):
+            return _rounds_in(self._folder)
+
+    def statement(self, round_: RoundKey) -> bytes:
+        with _translated(self.name):
+            return _read(self._folder / _folder_name(round_) / STATEMENT)
+
+    def receipt(self, round_: RoundKey, entry: EntryKey) -> bytes | None:
+        name = f"{entry.hotkey}-{entry.block}.json"
+        if not _RECEIPT.fullmatch(name):
+            return None
+        with _translated(self.name):
+            try:
+                return _read(self._folder / _folder_name(round_) / name)
+            except FileNotFoundError:
+                return None
 
 
 def receipts_in(folders: Iterable[Path]) -> tuple[FolderReceipts, ...]:
@@ -118,6 +138,24 @@ def _is_complete(home: Path) -> bool:
     return statement.is_file() and statement.stat().st_size > 0
 
 
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ReceiptsUnavailable(f"{error.filename or name}: {error.strerror or error}") from error
+
+
+def _rounds_in(folder: Path) -> tuple[RoundKey, ...]:
+    found = []
+    for number, path in enumerate(folder.iterdir()):
+        if number == MAX_ROUNDS:
+            raise OfferRefused(f"{folder}: more than {MAX_ROUNDS:,} rounds")
+        if (match := _ROUND.fullmatch(path.name)) and path.is_dir():
+            found.append(RoundKey(CompetitionId(int(match[1])), Block(int(match[2]))))
+    return tuple(sorted(found))
+
+
 def _folder_name(round_: RoundKey) -> str:
     return f"{round_.competition}-{round_.sync_block}"
 
@@ -135,3 +173,4 @@ def _read(path: Path) -> bytes:
 
 if TYPE_CHECKING:
     _source: ReceiptSource = FolderReceipts(Path())
+    _rounds: PublishedRounds = FolderRounds(Path())

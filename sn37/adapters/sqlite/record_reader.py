@@ -142,6 +142,7 @@ class SqliteSnapshot:
             )
             found.append(
                 RoundUnderWay(
+                    row=row,
                     plan=plan,
                     outcomes=journal.outcomes(self._db, row),
                     num_blocks={EntryKey(Hotkey(h), Block(b)): n for h, b, n in counted},

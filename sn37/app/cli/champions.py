@@ -3,72 +3,75 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
-from sn37.app.cli import options
+from sn37.app.cli import boards, options
 
 if TYPE_CHECKING:
-    from sn37.domain.ids import CompetitionId
-    from sn37.domain.round.crown_history import Reign
-    from sn37.domain.round.state import ValidatorState
-
-Lineage = Mapping["CompetitionId", tuple["Reign", ...]]
+    from sn37.app.leaderboard.views import ReignLine
 
 
 def champions(
+    receipts: boards.Receipts = None,
+    address: boards.From = None,
     config: options.Config = None,
     network: options.Network = None,
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
+    schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List all champions with their reigns and predecessors; a validator may be running."""
-    flags = {k: v for k, v in locals().items() if k != "as_json"}
-    from sn37.app.config.settings import load_settings  # slow to import
-    from sn37.app.wiring.machine import Machine
-    from sn37.domain.round.crown_history import reigns
+    """List all champions with dates, scores and gains; a validator may be running.
 
-    state = Machine(load_settings(flags)).recorded_state()
-    lineage = {c: reigns(rounds) for c, rounds in sorted(state.rounds.items())}
+    The record is that of the state folder, of exported rounds, or of a leaderboard elsewhere.
+    """
+    flags = {k: v for k, v in locals().items() if k not in ("receipts", "address", "as_json")}
+    from sn37.app.leaderboard.board import all_reigns, competitions  # slow to import
+
+    board = boards.open_board(flags, receipts, address)
+    lineage = [reign for page in competitions(board) for reign in all_reigns(board, page)]
     if as_json:
-        typer.echo(json.dumps(_as_json(lineage, state), indent=2))
+        typer.echo(json.dumps([_as_json(reign) for reign in lineage], indent=2))
         return
-    for line in _lines(lineage, state):
+    for line in _lines(lineage):
         typer.echo(line)
 
 
-def _lines(lineage: Lineage, state: ValidatorState) -> Iterator[str]:
-    if not any(lineage.values()):
+def _lines(lineage: Sequence[ReignLine]) -> Iterator[str]:
+    if not lineage:
         yield "no champion yet"
-    for competition, held in lineage.items():
-        for reign in held:
-            model = state.submissions[reign.champion].commitment.model
-            until = "now" if reign.until is None else f"{reign.until}"
-            rounds = "1 round" if reign.num_rounds == 1 else f"{reign.num_rounds:,} rounds"
-            lost = f"  lost by {reign.lost_by}" if reign.lost_by else ""
-            yield (
-                f"competition {competition}  blocks {reign.since} to {until}  {rounds}  "
-                f"{reign.champion.hotkey}  {model.repo}@{model.revision[:12]}{lost}"
-            )
+    for reign in lineage:
+        model = reign.champion
+        until = "now" if reign.until is None else boards.when(reign.until)
+        rounds = "1 round" if reign.num_rounds == 1 else f"{reign.num_rounds:,} rounds"
+        commit = "" if model.revision is None else f"@{model.revision[:12]}"
+        lost = f"  lost by: {reign.lost_by}" if reign.lost_by else ""
+        yield (
+            f"competition {model.competition}  {boards.when(reign.since)} to {until}  {rounds}  "
+            f"score {boards.score(reign.score)}  {boards.gain(reign.advance)}  "
+            f"{model.hotkey}  {model.repo}{commit}{lost}"
+        )
 
 
-def _as_json(lineage: Lineage, state: ValidatorState) -> list[dict[str, object]]:
-    return [
-        {
-            "competition": competition,
-            "hotkey": reign.champion.hotkey,
-            "committed_at": reign.champion.block,
-            "repo": state.submissions[reign.champion].commitment.model.repo,
-            "commit": state.submissions[reign.champion].commitment.model.revision,
-            "since": reign.since,
-            "until": reign.until,
-            "rounds": reign.num_rounds,
-            "predecessor": reign.predecessor and reign.predecessor.hotkey,
-            "lost_by": reign.lost_by,
-        }
-        for competition, held in lineage.items()
-        for reign in held
-    ]
+def _as_json(reign: ReignLine) -> dict[str, object]:
+    model = reign.champion
+    return {
+        "competition": model.competition,
+        "hotkey": model.hotkey,
+        "uid": model.uid,
+        "committed_at": model.committed.block,
+        "repo": model.repo,
+        "commit": model.revision,
+        "since": reign.since.block,
+        "since_time": boards.time_as_json(reign.since),
+        "until": reign.until and reign.until.block,
+        "until_time": boards.time_as_json(reign.until),
+        "rounds": reign.num_rounds,
+        "score": reign.score,
+        **boards.gain_as_json(reign.advance),
+        "predecessor": reign.predecessor and reign.predecessor.hotkey,
+        "lost_by": reign.lost_code or None,
+    }

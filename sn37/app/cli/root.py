@@ -23,7 +23,11 @@ COMMANDS = {
     ),
     "champions": (
         "sn37.app.cli.champions:champions",
-        "List all champions with their reigns and predecessors; a validator may be running.",
+        "List all champions with dates, scores and gains; a validator may be running.",
+    ),
+    "standings": (
+        "sn37.app.cli.standings:standings",
+        "Print each competition's champion, score, gain and standings.",
     ),
     "leaderboard": (
         "sn37.app.cli.pages.leaderboard:leaderboard",

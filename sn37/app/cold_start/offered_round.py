@@ -224,7 +224,7 @@ def _opened(
             raise OfferRefused(
                 f"{outcome.key.hotkey}: counts of answers to other tasks than it has"
             )
-        blocks = tuple(_losses(receipt, block, controls[block]) for block in scored_blocks)
+        blocks = tuple(losses_in(receipt, block, controls[block]) for block in scored_blocks)
         _require_whole(outcome, blocks, total)
         journal[outcome.key] = blocks
         environments[outcome.key] = receipt.environment
@@ -250,8 +250,10 @@ def _require_whole(outcome: EntryOutcome, blocks: tuple[BlockLosses, ...], total
         raise OfferRefused(f"{hotkey} was scored with a loss that is not a number")
 
 
-def _losses(receipt: Receipt, block: SampleBlock, controls: tuple[ControlLoss, ...]) -> BlockLosses:
-    """Receipts do not record token counts or times."""
+def losses_in(
+    receipt: Receipt, block: SampleBlock, controls: tuple[ControlLoss, ...]
+) -> BlockLosses:
+    """Return the losses of one block. Receipts do not record token counts or times."""
     right, answers = receipt.num_right.get(block.task), receipt.answers.get(block.task)
     number = block.first // BLOCK_SAMPLES
     return BlockLosses(

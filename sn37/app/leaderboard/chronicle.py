@@ -27,6 +27,7 @@ BATCH_ROUNDS = 200  # read in one go; a snapshot of so many takes a fraction of 
 # A round may finish after one that began later, and a missed round may be scored later.
 RECHECKED_ROWS = 100
 WHOLE_ROUNDS = 64  # kept as they were read last; a page on a submission shows twenty
+MAX_SO_FAR = 1_000  # entries of open rounds
 MAX_AGE_S = 60.0  # of these: details of old rounds are removed from the record
 
 
@@ -48,6 +49,7 @@ class Chronicle:
         self._attended: dict[EntryKey, Attendance] = {}
         self._derived: dict[tuple[str, CompetitionId], tuple[int, Any]] = {}
         self._whole: OrderedDict[int, tuple[float, RoundResult]] = OrderedDict()
+        self._so_far: dict[tuple[int, EntryKey], tuple[int, Any]] = {}
         self._hotkeys: set[Hotkey] = set()
         self._newest_row = 0
         self.num_changes = 0  # grows whenever something is added
@@ -108,6 +110,16 @@ class Chronicle:
         if len(self._whole) > WHOLE_ROUNDS:
             self._whole.popitem(last=False)
         return known[1]
+
+    def so_far(self, row: int, entry: EntryKey, num_blocks: int, derive: Callable[[], _T]) -> _T:
+        """Return what follows from an entry's blocks of an open round; derived again for more."""
+        known = self._so_far.get((row, entry))
+        if known is None or known[0] != num_blocks:
+            if len(self._so_far) >= MAX_SO_FAR:
+                self._so_far.clear()
+            known = self._so_far[row, entry] = (num_blocks, derive())
+        found: _T = known[1]
+        return found
 
     def row_of(self, round_: RoundKey) -> int | None:
         """Return the row of a finished round."""
@@ -177,6 +189,4 @@ def _sync_block(result: RoundResult) -> Block:
 def _light(result: RoundResult, before: EntryKey | None) -> RoundResult:
     """Return a round with the rows of its champion and of the one before alone."""
     kept = tuple(e for e in result.entries if e.key in (result.champion, before))
-    return replace(
-        result, entries=kept, near_duplicates=None, clocks=(), postponed=(), manifest_digest=None
-    )
+    return replace(result, entries=kept, near_duplicates=None, clocks=(), postponed=())

@@ -10,6 +10,7 @@ from sn37.app.leaderboard import competition_page, round_page, submission_page, 
 from sn37.app.leaderboard.block_times import BlockTimes
 from sn37.app.leaderboard.chronicle import Chronicle
 from sn37.app.leaderboard.evidence_growth import GrowthReader
+from sn37.app.leaderboard.others import Others
 from sn37.app.leaderboard.page_reader import PageReader
 from sn37.app.leaderboard.views import (
     CompetitionView,
@@ -22,6 +23,7 @@ from sn37.app.leaderboard.views import (
     ValidatorView,
 )
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey
+from sn37.domain.metagraph import SubnetSnapshot
 from sn37.domain.records.receipt import SignedReceipt
 from sn37.domain.schedule.schedule import Schedule
 from sn37.ports.record_reader import RecordReader
@@ -33,6 +35,9 @@ class Leaderboard:
     Args:
         times: Returns the blocks whose time is known; called for each page, so it must be quick.
         network: Name of the network, for people.
+        subnet: Returns how the validator saw the subnet last, if that is known; called like
+            ``times``.
+        others: Compares the rounds of other validators with the record.
     """
 
     def __init__(
@@ -42,11 +47,15 @@ class Leaderboard:
         schedule: Schedule,
         times: Callable[[], BlockTimes],
         network: str,
+        subnet: Callable[[], SubnetSnapshot | None] = lambda: None,
+        others: Others | None = None,
     ) -> None:
         self._record = record
         self._schedule = schedule
         self._times = times
         self._network = network
+        self._subnet = subnet
+        self._others = others
         self._identity = record.identity()
         self._chronicle = Chronicle()
         self._growth = GrowthReader(schedule)
@@ -115,7 +124,7 @@ class Leaderboard:
 
     def validator(self) -> ValidatorView:
         with self._reading() as reader:
-            return validator_page.validator_view(reader)
+            return validator_page.validator_view(reader, self._others)
 
     def receipt(self, round_: RoundKey, entry: EntryKey) -> SignedReceipt | None:
         """Return the receipt of one entry, as it was signed."""
@@ -154,6 +163,7 @@ class Leaderboard:
                 schedule=self._schedule,
                 times=self._times(),
                 growth=self._growth,
+                subnet=self._subnet(),
             )
 
     def _forget_another_record(self) -> None:

@@ -21,7 +21,8 @@ from sn37.app.leaderboard.views import (
     TaskResult,
     finite,
 )
-from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
+from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey, Uid
+from sn37.domain.metagraph import SubnetSnapshot
 from sn37.domain.printable import one_line
 from sn37.domain.reasons import Reason
 from sn37.domain.round.crown_history import Reign
@@ -46,7 +47,13 @@ class PageReader:
     schedule: Schedule
     times: BlockTimes
     growth: GrowthReader
+    subnet: SubnetSnapshot | None = None
     _submissions: dict[EntryKey, Submission | None] = field(default_factory=dict)
+    _uids: dict[Hotkey, Uid] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.subnet is not None:
+            self._uids.update((n.hotkey, n.uid) for n in self.subnet.metagraph.neurons)
 
     @property
     def now(self) -> Block:
@@ -70,6 +77,14 @@ class PageReader:
         judged = self.chronicle.newest_judged(competition)
         row = None if judged is None else self.chronicle.row_of(judged.key)
         return None if row is None else self.chronicle.whole(self.snapshot, row)
+
+    def uid(self, hotkey: Hotkey) -> Uid | None:
+        """Return a hotkey's uid as the validator saw it last; ``None`` if it is not known."""
+        return self._uids.get(hotkey)
+
+    def hotkey_at(self, uid: int) -> Hotkey | None:
+        """Return the hotkey of a uid as the validator saw it last."""
+        return next((hotkey for hotkey, at in self._uids.items() if at == uid), None)
 
     def moment(self, block: int) -> Moment:
         return Moment(block=block, at=self.times.at(block))
@@ -96,6 +111,7 @@ class PageReader:
             repo=one_line(repo if known is None else known.commitment.model.repo, 200),
             revision=None if known is None else one_line(known.commitment.model.revision, 80),
             competition=competition,
+            uid=self.uid(key.hotkey),
         )
 
     def model_of(self, submission: Submission) -> Model:
@@ -179,7 +195,14 @@ class PageReader:
             num_rounds=reign.num_rounds,
             lost_by="" if reign.lost_by is None else meaning(reign.lost_by),
             advance=self.advance(reign, competition),
+            score=self._crowning_score(reign, competition),
+            lost_code="" if reign.lost_by is None else reign.lost_by.value,
         )
+
+    def _crowning_score(self, reign: Reign, competition: CompetitionId) -> float | None:
+        row = self.chronicle.row_of(RoundKey(competition, reign.since))
+        entries = () if row is None else self.chronicle.round_of(row).entries
+        return next((finite(e.score) for e in entries if e.key == reign.champion), None)
 
     def advance(self, reign: Reign, competition: CompetitionId) -> Advance | None:
         """Return by how much a champion beat the one before, if both were scored together."""

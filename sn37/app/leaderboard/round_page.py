@@ -7,10 +7,14 @@ from collections import Counter
 
 from sn37.app.leaderboard.chronicle import champion_before
 from sn37.app.leaderboard.competition_page import field_of, progress_of
-from sn37.app.leaderboard.page_reader import PageReader, explained
-from sn37.app.leaderboard.views import DrawLine, EntryLine, RoundView
-from sn37.domain.ids import Block, CompetitionId, RoundKey
+from sn37.app.leaderboard.page_reader import PageReader, explained, task_results
+from sn37.app.leaderboard.views import DrawLine, EntryLine, RoundView, finite
+from sn37.app.rounds.outcomes import entry_result
+from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey
 from sn37.domain.printable import one_line
+from sn37.domain.round.state import EntryOutcome, EntryResult
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.record_reader import RoundUnderWay
 
 MAX_SIGNERS = 64  # of a task, on a page
@@ -65,8 +69,9 @@ def _open_view(reader: PageReader, under_way: RoundUnderWay) -> RoundView:
 
 
 def _entries_under_way(reader: PageReader, under_way: RoundUnderWay) -> tuple[EntryLine, ...]:
-    """Return the entries to be scored, with the verdicts so far. Scores follow at the end."""
+    """Return the entries to be scored, with the verdicts and the scores so far."""
     plan = under_way.plan
+    rules = reader.schedule.competition(plan.key.competition, plan.key.sync_block)
     receipts = frozenset(reader.snapshot.receipt_keys(plan.key))
     found = []
     for key in plan.entries:
@@ -74,6 +79,7 @@ def _entries_under_way(reader: PageReader, under_way: RoundUnderWay) -> tuple[En
         blocks = under_way.num_blocks.get(key, 0)
         reason, means, remedy = explained(None if outcome is None else outcome.reason)
         verdict = "being scored" if blocks else "to be scored"
+        scores = _scores_so_far(reader, under_way, key, rules)
         found.append(
             EntryLine(
                 rank=None,
@@ -83,14 +89,33 @@ def _entries_under_way(reader: PageReader, under_way: RoundUnderWay) -> tuple[En
                 detail="" if outcome is None else one_line(outcome.detail),
                 meaning=means,
                 remedy=remedy,
-                score=None,
-                num_samples=0,
-                tasks=(),
+                score=None if scores is None else finite(scores.score),
+                num_samples=0 if scores is None else scores.num_samples,
+                tasks=() if scores is None else task_results(scores, rules),
                 is_champion=key == plan.champion,
                 has_receipt=key in receipts,
+                is_final=False,
             )
         )
     return tuple(found)
+
+
+def _scores_so_far(
+    reader: PageReader, under_way: RoundUnderWay, key: EntryKey, rules: Competition | None
+) -> EntryResult | None:
+    """Return the scores on the samples so far; ``None`` before each task has one."""
+    submission, num_blocks = reader.submission(key), under_way.num_blocks.get(key, 0)
+    if submission is None or rules is None or not num_blocks:
+        return None
+    outcome = EntryOutcome(key=key, verdict=Verdict.SCORED)
+    on_curve = under_way.plan.premises is None
+
+    def scores() -> EntryResult:
+        blocks = tuple(reader.snapshot.losses(under_way.row, key))
+        return entry_result(submission, outcome, blocks, rules, on_curve=on_curve)
+
+    found = reader.chronicle.so_far(under_way.row, key, num_blocks, scores)
+    return found if found.tasks else None
 
 
 def _draws(reader: PageReader, key: RoundKey) -> tuple[DrawLine, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from sn37.app.leaderboard.competition_page import next_round
@@ -33,6 +34,8 @@ SUBMISSIONS_A_PAGE = 50
 MAX_FOUND = 50
 MAX_OF_MINER = 50
 MAX_SEARCH = 100  # characters
+ROUNDS_MEASURED = 8  # from which the wait in the queue follows
+_UID = re.compile(r"(uid *)?([0-9]{1,5})", re.IGNORECASE)
 
 
 def submission_view(reader: PageReader, key: EntryKey, number: int) -> SubmissionView | None:
@@ -109,9 +112,17 @@ def submission_list(
 
 
 def search(reader: PageReader, text: str) -> SubmissionList:
-    """Return submissions whose hotkey or repository contains ``text``, at most fifty."""
+    """Return submissions whose hotkey or repository contains ``text``, at most fifty.
+
+    Those of the miner with this uid come first; "uid 7" finds no others.
+    """
     wanted = one_line(text.strip(), MAX_SEARCH)
-    found = reader.snapshot.search(wanted, limit=MAX_FOUND + 1) if wanted else ()
+    found, uid = list[Submission](), _UID.fullmatch(wanted)
+    if uid is not None and (hotkey := reader.hotkey_at(int(uid[2]))) is not None:
+        found += reader.snapshot.submissions_of(hotkey, limit=MAX_FOUND + 1)
+    if wanted and (uid is None or uid[1] is None):
+        others = reader.snapshot.search(wanted, limit=MAX_FOUND + 1)
+        found += [s for s in others if s not in found]
     shown = found[:MAX_FOUND]
     return SubmissionList(
         submissions=_lines(reader, shown),
@@ -124,7 +135,7 @@ def search(reader: PageReader, text: str) -> SubmissionList:
 def miner_view(reader: PageReader, hotkey: Hotkey) -> MinerView | None:
     """Return everything about a hotkey; ``None`` if it is not in the record."""
     found = reader.snapshot.submissions_of(hotkey, limit=MAX_OF_MINER + 1)
-    if not found and not reader.chronicle.lists(hotkey):
+    if not found and not reader.chronicle.lists(hotkey) and reader.uid(hotkey) is None:
         return None
     newest = reader.snapshot.weights(limit=1)
     reigns = [
@@ -145,7 +156,14 @@ def miner_view(reader: PageReader, hotkey: Hotkey) -> MinerView | None:
         reigns=tuple(reigns),
         submissions=_lines(reader, found[:MAX_OF_MINER]),
         is_cut=len(found) > MAX_OF_MINER,
+        uid=reader.uid(hotkey),
+        incentive=_incentive(reader, hotkey),
     )
+
+
+def _incentive(reader: PageReader, hotkey: Hotkey) -> float | None:
+    member = None if reader.subnet is None else reader.subnet.metagraph.find(hotkey)
+    return None if member is None else member.incentive
 
 
 def _share(reader: PageReader, competition: CompetitionId, hotkey: Hotkey) -> float:
@@ -279,10 +297,37 @@ def _queue(
         (e.key for e in (judged.entries if judged else ()) if e.reason is Reason.QUEUED),
         key=lambda k: (k.block, k.hotkey),
     )
-    if key not in waiting:
-        coming = max(due, next_round(reader).block)
-        return QueuePlace(position=None, num_waiting=len(waiting), round=reader.moment(coming))
-    position = waiting.index(key) + 1
-    rounds_ahead = (position - 1) // reader.schedule.max_new_entries
-    block = next_round(reader).block + rounds_ahead * timing.cadence
-    return QueuePlace(position=position, num_waiting=len(waiting), round=reader.moment(block))
+    begins = next_round(reader).block
+    if key in waiting:
+        position, ahead = waiting.index(key) + 1, waiting.index(key)
+    else:
+        position, ahead, begins = None, len(waiting), max(due, begins)
+    taken = reader.chronicle.derived("taken", competition, lambda: _taken(reader, competition))
+    soonest = max(taken[-1] if taken else 0, reader.schedule.max_new_entries)
+    first = ahead // soonest if position else 0
+    last = ahead // max(1, taken[0]) if taken else first
+    return QueuePlace(
+        position=position,
+        num_waiting=len(waiting),
+        round=reader.moment(begins + first * timing.cadence),
+        latest=reader.moment(begins + last * timing.cadence) if last > first else None,
+        num_rounds_seen=len(taken),
+        least_taken=taken[0] if taken else None,
+        most_taken=taken[-1] if taken else None,
+    )
+
+
+def _taken(reader: PageReader, competition: CompetitionId) -> tuple[int, ...]:
+    """Return how many new entries the last rounds scored that left some waiting, in order of size.
+
+    This counts all that limits a round: its places, and the time that each entry takes.
+    """
+    held = [r for r in reader.chronicle.rounds(competition) if r.skipped is None]
+    found = []
+    for light in held[-ROUNDS_MEASURED:]:
+        row = reader.chronicle.row_of(light.key)
+        entries = () if row is None else reader.chronicle.whole(reader.snapshot, row).entries
+        if any(e.reason is Reason.QUEUED for e in entries):
+            scored = (reader.chronicle.attended(e.key).scored for e in entries)
+            found.append(sum(bool(rows) and rows[0] == row for rows in scored))
+    return tuple(sorted(found))

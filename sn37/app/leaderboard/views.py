@@ -28,6 +28,7 @@ class Model:
     repo: str
     revision: str | None  # git commit; ``None`` if the record has only the repository
     competition: int
+    uid: int | None = None  # of the hotkey; ``None`` if it left the subnet, or is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +148,8 @@ class ReignLine:
     num_rounds: int
     lost_by: str
     advance: Advance | None
+    score: float | None = None  # in the round that crowned it
+    lost_code: str = ""  # reason code of ``lost_by``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +180,7 @@ class EntryLine:
     tasks: tuple[TaskResult, ...]
     is_champion: bool
     has_receipt: bool = False
+    is_final: bool = True  # False while its round is open: the score is of the samples so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,7 +263,11 @@ class QueuePlace:
 
     position: int | None  # 1 is next; ``None``: it does not wait behind others
     num_waiting: int
-    round: Moment  # expected
+    round: Moment  # the earliest that is possible
+    latest: Moment | None = None  # if each round takes as few as the slowest of the last did
+    num_rounds_seen: int = 0  # rounds from which that follows
+    least_taken: int | None = None  # new entries that one of them scored
+    most_taken: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,6 +325,8 @@ class MinerView:
     reigns: tuple[ReignLine, ...]
     submissions: tuple[SubmissionLine, ...]
     is_cut: bool  # there are older submissions
+    uid: int | None = None
+    incentive: float | None = None  # share of the emission, by the consensus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,6 +372,70 @@ class WeightsLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ValidatorLine:
+    """A validator of the subnet."""
+
+    uid: int
+    hotkey: str
+    stake: float  # stake weight, in tokens
+    trust: float  # part of its weights that is within the consensus
+    updated: Moment  # its last weights
+    is_own: bool  # the validator whose record this is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightLine:
+    """A miner's weight by this validator, and by the consensus."""
+
+    uid: int | None  # ``None`` if it left the subnet
+    hotkey: str
+    sent: float  # share in the newest weights of the record
+    in_force: float  # share in this validator's weights on chain
+    consensus: float  # largest weight that a majority of the stake supports
+    incentive: float  # share of the miners' emission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubnetView:
+    """The subnet as the validator saw it last."""
+
+    seen: Moment
+    age_blocks: int
+    num_members: int
+    uid: int | None  # of this validator
+    trust: float | None  # of this validator
+    validators: tuple[ValidatorLine, ...]  # the largest stake first
+    weights: tuple[WeightLine, ...]  # the largest first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """One round of this validator and of another one."""
+
+    competition: int
+    round: Moment
+    champion: Model | None  # after it, by the other one
+    is_same_champion: bool
+    is_same_manifest: bool
+    shared: float | None  # part of the samples that both drew; ``None`` if not known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherValidator:
+    """Another validator's published rounds, compared with ours."""
+
+    name: str
+    hotkey: str
+    uid: int | None
+    is_verified: bool | None  # its signatures; ``None`` if this machine cannot check them
+    num_compared: int
+    num_same_champions: int
+    num_same_manifests: int
+    rounds: tuple[Agreement, ...]  # the newest first
+    problem: str = ""  # why it could not be compared, or not further
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ValidatorView:
     """The validator whose record this is."""
 
@@ -373,6 +447,8 @@ class ValidatorView:
     warm_up: tuple[tuple[int, int], ...]  # (competition, rounds left)
     weights: tuple[WeightsLine, ...]
     paid: tuple[tuple[int, float], ...] = ()  # (competition, paid share)
+    subnet: SubnetView | None = None
+    others: tuple[OtherValidator, ...] = ()
 
 
 def finite(value: float | None) -> float | None:

@@ -55,7 +55,7 @@ RECEIPT = Operation(
 )
 SUBMISSIONS = Operation(
     path="/submissions",
-    summary="Submissions, the newest first, 50 a page; of one competition, or found by search",
+    summary="Submissions, the newest first, 50 a page; of one competition, or found by hotkey, uid",
     model=SubmissionList,
 )
 SUBMISSION = Operation(
@@ -67,7 +67,9 @@ MINER = Operation(
     path="/miners/{hotkey}", summary="A miner: weight, crowns, submissions", model=MinerView
 )
 VALIDATOR = Operation(
-    path="/validator", summary="The validator whose record this is", model=ValidatorView
+    path="/validator",
+    summary="The validator whose record this is; its weights against consensus, and others",
+    model=ValidatorView,
 )
 OPERATIONS = (
     *(OVERVIEW, COMPETITION, ROUNDS, ROUND, STATEMENT, RECEIPT),

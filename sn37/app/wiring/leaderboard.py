@@ -2,48 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
+from sn37.adapters.leaderboards.documents import HttpDocuments
+from sn37.adapters.receipts.folder import FolderRounds
+from sn37.adapters.signatures import is_signed_by
 from sn37.adapters.simnet.chain.schema import genesis_time_of
 from sn37.adapters.sqlite.record_reader import SqliteRecordReader
 from sn37.adapters.telemetry.head_times import HeadTimes
+from sn37.adapters.telemetry.subnet_file import NAME as SUBNET_FILE
+from sn37.adapters.telemetry.subnet_file import SubnetFile
 from sn37.app.config.settings import Settings
 from sn37.app.leaderboard.block_times import BlockTimes
 from sn37.app.leaderboard.leaderboard import Leaderboard
+from sn37.app.leaderboard.others import Others
+from sn37.app.leaderboard.published_record import PublishedRecord
+from sn37.app.leaderboard.remote import RemoteLeaderboard
+from sn37.app.receipts.signing import VerifySignature
 from sn37.app.schedule.lookup import rules_of_network
 from sn37.app.wiring.container import container_for
-from sn37.app.wiring.leaderboard_process import require_leaderboard
 from sn37.app.wiring.recorded_network import require_same_network
 from sn37.domain.ids import Block
 
 
-def open_leaderboard(settings: Settings) -> Leaderboard:
+def open_leaderboard(settings: Settings, others: Sequence[Path] = ()) -> Leaderboard:
     """Return the leaderboard of the state folder, before its history is read.
 
-    Raises:
-        CommandError: A package is missing, or the record is of another network.
-        StateUnreadable, StateUnavailable: The record cannot be read.
-    """
-    require_leaderboard()
-    return open_pages(settings)
-
-
-def open_pages(settings: Settings) -> Leaderboard:
-    """Return the same without the web application: what its pages show, as values.
+    Args:
+        others: Folders of rounds that other validators exported, to compare with.
 
     Raises:
         CommandError: The record is of another network.
         StateUnreadable, StateUnavailable: The record cannot be read.
     """
     require_same_network(container_for(settings))
+    schedule = rules_of_network(settings).schedule
     return Leaderboard(
         SqliteRecordReader(settings.state_file),
-        schedule=rules_of_network(settings).schedule,
+        schedule=schedule,
+        times=block_times(settings),
+        network=settings.network,
+        subnet=SubnetFile(settings.state_dir / SUBNET_FILE),
+        others=Others(
+            [FolderRounds(folder) for folder in others], schedule=schedule, verify=_verify()
+        ),
+    )
+
+
+def open_published(settings: Settings, folder: Path) -> Leaderboard:
+    """Return the leaderboard of exported rounds, before they are read.
+
+    Raises:
+        ReceiptsUnavailable, OfferRefused: The folder cannot be read.
+    """
+    schedule = rules_of_network(settings).schedule
+    verify = _verify() or (lambda hotkey, message, signature: True)
+    return Leaderboard(
+        PublishedRecord(FolderRounds(folder), schedule=schedule, verify=verify),
+        schedule=schedule,
         times=block_times(settings),
         network=settings.network,
     )
+
+
+def open_remote(address: str) -> RemoteLeaderboard:
+    """Return the leaderboard at an address; raises ``LeaderboardRefused`` if it is not one."""
+    return RemoteLeaderboard(HttpDocuments(address))
+
+
+def _verify() -> VerifySignature | None:
+    """Return the check of signatures, if its package is installed."""
+    return None if find_spec("bittensor") is None else is_signed_by
 
 
 def block_times(settings: Settings) -> Callable[[], BlockTimes]:

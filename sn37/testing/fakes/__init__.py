@@ -4,6 +4,7 @@ from sn37.testing.fakes.chain import FakeChain, FakeSigner, fake_signature
 from sn37.testing.fakes.clock import FakeClock
 from sn37.testing.fakes.dataset import FakeLiveDataset, FakePlugin, FakeStaticDataset
 from sn37.testing.fakes.model_store import FakeModelStore, FakePublisher
+from sn37.testing.fakes.record import FakeRecord
 from sn37.testing.fakes.scorer import FakeScorer, hashed_loss
 from sn37.testing.fakes.state_store import FakeStateStore, Memory
 from sn37.testing.fakes.telemetry import RecordingSink
@@ -15,6 +16,7 @@ __all__ = [
     "FakeModelStore",
     "FakePlugin",
     "FakePublisher",
+    "FakeRecord",
     "FakeScorer",
     "FakeSigner",
     "FakeStateStore",

@@ -60,9 +60,10 @@ def test_people_get_a_line_for_each_reign_oldest_first(
     assert (code, err) == (0, "")
     revision = ALICE.model.revision[:12]
     assert out.splitlines() == [
-        "competition 1  blocks 720 to 1440  2 rounds  alice  "
-        f"alice/model@{revision}  lost by not_public",
-        f"competition 1  blocks 1440 to now  1 round  bob  bob/model@{BOB.model.revision[:12]}",
+        "competition 1  block 720 to block 1440  2 rounds  score 1.0000  gain -  alice  "
+        f"alice/model@{revision}  lost by: the repository cannot be read yet",
+        "competition 1  block 1440 to now  1 round  score 1.0000  gain -  bob  "
+        f"bob/model@{BOB.model.revision[:12]}",
     ]
 
 
@@ -73,12 +74,17 @@ def test_programs_get_the_lineage(state_dir: Path, capsys: pytest.CaptureFixture
     assert first == {
         "competition": 1,
         "hotkey": "alice",
+        "uid": None,
         "committed_at": 100,
         "repo": "alice/model",
         "commit": ALICE.model.revision,
         "since": 720,
+        "since_time": None,
         "until": 1440,
+        "until_time": None,
         "rounds": 2,
+        "score": 1.0,
+        **dict.fromkeys(("gain", "gain_error", "evidence", "samples")),
         "predecessor": None,
         "lost_by": "not_public",
     }

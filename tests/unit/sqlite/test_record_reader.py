@@ -13,6 +13,8 @@ from sn37.adapters.sqlite.record_reader import SqliteRecordReader
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.ports.errors import StateUnavailable, StateUnreadable
+from sn37.ports.record_reader import RecordReader
+from sn37.ports.state_store import StateStore
 from sn37.testing.builders import (
     a_round_key,
     a_round_plan,
@@ -21,6 +23,22 @@ from sn37.testing.builders import (
     an_outcome,
     losses,
 )
+from sn37.testing.record_reader_contract import RecordReaderContract
+
+
+class TestSqliteRecordReader(RecordReaderContract):
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "state.sqlite"
+
+    def store(self) -> StateStore:
+        return SqliteStateStore(self.path)
+
+    def reader(self) -> RecordReader:
+        return SqliteRecordReader(self.path)
+
+    def missing(self) -> RecordReader:
+        return SqliteRecordReader(self.path.with_name("none") / "state.sqlite")
 
 
 def write(path: Path) -> None:

@@ -55,6 +55,7 @@ from sn37.testing.fakes import (
     FakeModelStore,
     FakePlugin,
     FakePublisher,
+    FakeRecord,
     FakeScorer,
     FakeSigner,
     FakeStateStore,
@@ -65,6 +66,7 @@ from sn37.testing.fakes import (
 )
 from sn37.testing.model_publisher_contract import ModelPublisherContract
 from sn37.testing.model_store_contract import ModelStoreContract
+from sn37.testing.record_reader_contract import RecordReaderContract
 from sn37.testing.scorer_contract import ScorerContract
 from sn37.testing.state_store_contract import StateStoreContract
 from sn37.testing.telemetry_contract import EventSinkContract
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
     from sn37.ports.clock import Clock
     from sn37.ports.dataset import DatasetPlugin, LiveDataset, StaticDataset
     from sn37.ports.model_store import ModelPublisher, ModelStore
+    from sn37.ports.record_reader import RecordReader
     from sn37.ports.scorer import Scorer
     from sn37.ports.state_store import StateStore
     from sn37.ports.telemetry import EventSink
@@ -96,6 +99,22 @@ class TestRecordingSink(EventSinkContract):
 
     def broken_sink(self) -> EventSink:
         return RecordingSink()  # a list has no destination that could refuse
+
+
+class TestFakeRecord(RecordReaderContract):
+    @pytest.fixture(autouse=True)
+    def memory(self) -> None:
+        self._memory = Memory()
+        self._record = FakeRecord(self._memory)
+
+    def store(self) -> StateStore:
+        return FakeStateStore(memory=self._memory)
+
+    def reader(self) -> RecordReader:
+        return self._record
+
+    def missing(self) -> RecordReader:
+        return FakeRecord(is_there=False)
 
 
 class TestFakeChain(ChainContract):

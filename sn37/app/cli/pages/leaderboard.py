@@ -25,14 +25,25 @@ Rate = Annotated[
     float,
     typer.Option(min=0.1, help="Requests a second that one client may make, over time."),
 ]
+OthersDirs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--others",
+        metavar="DIR",
+        help="Rounds that another validator exported, to compare with; repeatable.",
+    ),
+]
 # The validator starts this command beside itself with a socket that listens already.
 Beside = Annotated[int | None, typer.Option(hidden=True, help="Socket of the validator.")]
+
+_OWN = ("listen", "rate", "static", "others", "beside")  # options of this command alone
 
 
 def leaderboard(
     listen: Listen = "127.0.0.1:8037",
     rate: Rate = 10.0,
     static: Static = None,
+    others: OthersDirs = None,
     beside: Beside = None,
     config: options.Config = None,
     network: options.Network = None,
@@ -50,17 +61,21 @@ def leaderboard(
     sn37 leaderboard --listen 127.0.0.1:8037
     sn37 leaderboard --static SITE --wallet NAME
     """
-    flags = {k: v for k, v in locals().items() if k not in ("listen", "rate", "static", "beside")}
+    flags = {k: v for k, v in locals().items() if k not in _OWN}
+    from sn37.app.config.path_checks import require_folders
     from sn37.app.config.setting_types import host_and_port
     from sn37.app.config.settings import load_settings  # slow to import
     from sn37.app.wiring.leaderboard import open_leaderboard
+    from sn37.app.wiring.leaderboard_process import require_leaderboard
 
     try:
         host, port = host_and_port(listen)
     except ValueError as error:
         raise UsageError(f"--listen {error}") from error
     settings = load_settings(flags)
-    board = open_leaderboard(settings)
+    require_leaderboard()
+    require_folders(others or (), "--others")
+    board = open_leaderboard(settings, others or ())
     if static is not None:
         _write(board, static, settings)
         return

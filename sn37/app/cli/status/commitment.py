@@ -65,9 +65,9 @@ def _page(settings: Settings, found: MinerStatus) -> SubmissionView | None:
     """Return the leaderboard's page on the commitment; ``None`` if no validator has recorded it."""
     if found.commitment is None or found.recorded is None:
         return None
-    from sn37.app.wiring.leaderboard import open_pages  # slow to import
+    from sn37.app.wiring.leaderboard import open_leaderboard  # slow to import
 
-    board = open_pages(settings)
+    board = open_leaderboard(settings)
     board.read_history()
     return board.submission(found.commitment.key)
 

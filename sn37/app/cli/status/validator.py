@@ -95,7 +95,7 @@ def _show_submissions(settings: Settings, hotkey: str, source: str | None, *, as
     from sn37.app.cli.status.submissions import submission_lines
     from sn37.app.mining.base_sources import hotkey_of
     from sn37.app.status.submissions import submissions_of
-    from sn37.app.wiring.leaderboard import open_pages
+    from sn37.app.wiring.leaderboard import open_leaderboard
     from sn37.app.wiring.status import open_remote
     from sn37.domain.canonical import as_json as as_json_value
 
@@ -103,7 +103,7 @@ def _show_submissions(settings: Settings, hotkey: str, source: str | None, *, as
     if source is not None:
         found = submissions_of(open_remote(source), whose)
     else:
-        board = open_pages(settings)
+        board = open_leaderboard(settings)
         board.read_history()
         found = submissions_of(board, whose)
     if as_json:
