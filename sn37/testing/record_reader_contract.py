@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sn37.domain.ids import CompetitionId, EntryKey, Hotkey
+from sn37.domain.reasons import Reason
 from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import StateUnavailable
 from sn37.testing.builders import (
@@ -99,6 +100,20 @@ class RecordReaderContract(ABC):
             assert snapshot.result(second).key == SECOND
             with pytest.raises(LookupError):
                 snapshot.result(second + 1)
+
+    def test_the_newest_judged_round_is_that_of_the_last_sync_block_and_not_missed(self) -> None:
+        self.write(
+            lambda store: store.finish_round(a_round_result(SECOND)),
+            lambda store: store.finish_round(a_round_result(FIRST)),
+            lambda store: store.finish_round(
+                a_round_result(a_round_key(1, 1_440), skipped=Reason.ABSENT)
+            ),
+        )
+        with self.reader().snapshot() as snapshot:
+            newest = snapshot.newest_judged(SECOND.competition)
+            assert newest is not None
+            assert snapshot.result(newest).key == SECOND
+            assert snapshot.newest_judged(OTHER.competition) is None
 
     def test_one_entry_of_a_round_is_read_with_its_place(self) -> None:
         self.write_a_round()

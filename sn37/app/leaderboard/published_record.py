@@ -90,6 +90,10 @@ class PublishedRecord:
     def finished(self, *, after: int, limit: int) -> Sequence[int]:
         return range(after + 1, len(self._keys) + 1)[:limit]
 
+    def newest_judged(self, competition: CompetitionId) -> int | None:
+        mine = [row for row, key in self.rows() if key.competition == competition]
+        return next((row for row in reversed(mine) if self.stated(row).later is None), None)
+
     def result(self, row: int) -> RoundResult:
         stated = self.stated(row)
         plan = stated.plan()

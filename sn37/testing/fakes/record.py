@@ -58,6 +58,16 @@ class FakeSnapshot:
         rows = enumerate(self._rows, start=1)
         return [row for row, key in rows if row > after and key in self._memory.results][:limit]
 
+    def newest_judged(self, competition: CompetitionId) -> int | None:
+        rows = [
+            (key.sync_block, row)
+            for row, key in enumerate(self._rows, start=1)
+            if key.competition == competition
+            and (result := self._memory.results.get(key)) is not None
+            and result.skipped is None
+        ]
+        return max(rows)[1] if rows else None
+
     def result(self, row: int) -> RoundResult:
         found = self._memory.results.get(self._key(row))
         if found is None:
