@@ -17,7 +17,7 @@ _FULL, _LAST = 1, 4
 
 def read_run(path: Path) -> dict[str, Any]:
     """Return the name, project, config and rows of an offline run."""
-    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
     found: dict[str, Any] = {"rows": []}
     for payload in _payloads(path.read_bytes()):

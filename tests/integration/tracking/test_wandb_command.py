@@ -116,7 +116,7 @@ def beside(state: Path) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.kill()
-            process.wait()
+            process.communicate()
 
 
 def sent(host: WandbHost) -> list[tuple[int, int]]:
@@ -139,7 +139,7 @@ def test_every_round_of_both_competitions_is_sent_once(
     assert call(capsys, state)[:2] == (0, f"{place}: nothing to send\n")
     assert sent(host) == ROUNDS
     write_rounds(state, [(8, 1)])
-    assert call(capsys, state)[1] == f"{place}: 1 rounds sent\n"
+    assert call(capsys, state)[1] == f"{place}: 1 round sent\n"
     (hosted,) = host.written(PROJECT)
     assert steps(hosted) == list(range(13))
 

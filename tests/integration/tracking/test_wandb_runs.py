@@ -172,7 +172,11 @@ async def test_a_cancelled_delivery_ends_its_processes(host: WandbHost) -> None:
     host.faults.append(Fault(operation="RunResumeStatus", times=None, mute=True))
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
-    host.on_request = lambda operation: loop.call_soon_threadsafe(asked.set) and None
+
+    def note(operation: str) -> None:
+        loop.call_soon_threadsafe(asked.set)
+
+    host.on_request = note
     delivery = asyncio.ensure_future(tracker().deliver(a_run(), 1, a_row))
     await asyncio.wait_for(asked.wait(), 60)
     assert len(processes_with(host.url)) >= 2  # the guard, the client and its native process
