@@ -1,4 +1,4 @@
-"""The tables of four documents that are the program's own: reasons, methods, keys, metrics.
+"""The tables of documents, as of docs/miner.md and docs/wandb.md, that are the program's own.
 
 ``python -m tests.support.generated_tables`` writes them again; a test fails while they differ.
 """
@@ -15,6 +15,7 @@ from sn37.app.config.toml_tables import Table
 from sn37.app.config.toml_writer import value_text
 from sn37.app.schedule import competition_tables as of_competition
 from sn37.app.schedule import tables as of_schedule
+from sn37.app.tracking.keys import KEYS
 from sn37.domain.canonical import as_json
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.schedule.methods import LossUnit, Method
@@ -25,9 +26,9 @@ from tests.support.monitoring import Alert, alerts
 
 _DOCS = Path(__file__).parents[2] / "docs"
 MINER, SCORING = _DOCS / "miner.md", _DOCS / "scoring.md"
-SCHEDULES = _DOCS / "schedules.md"
+SCHEDULES, WANDB = _DOCS / "schedules.md", _DOCS / "wandb.md"
 MONITORING = _DOCS / "monitoring.md"
-DOCUMENTS = (MINER, SCORING, SCHEDULES, MONITORING)
+DOCUMENTS = (MINER, SCORING, SCHEDULES, WANDB, MONITORING)
 SCHEDULE_TABLES: Mapping[str, type[Table]] = {
     "keys of the file": of_schedule.ScheduleTable,
     "keys of timing": of_schedule.TimingTable,
@@ -62,6 +63,8 @@ def tables(document: Path) -> Mapping[str, Sequence[str]]:
             "metrics": [_metric(metric) for metric in Metric],
             "labels": [f"| `{name}` | {values} |" for name, values in sorted(LABELS.items())],
         }
+    if document == WANDB:
+        return {"keys of a row": [f"| `{k.name}` | {k.reader.value} | {k.meaning} |" for k in KEYS]}
     return {
         "reasons": [
             f"| `{r.value}` | {_SIDES[r.blame]} | {r.meaning.removesuffix(f'; {r.remedy}')} "

@@ -33,6 +33,7 @@ STARTERS = {
     "adapters/scoring/sandbox/probe.py": "our own code, which forks once and exits",
     "adapters/scoring/warm_parent.py": "forks workers, each with all it starts in a namespace",
     "app/wiring/leaderboard_process.py": "our own pages, which end when our end of a pipe closes",
+    "app/wiring/wandb_process.py": "our own command, which ends when our end of a pipe closes",
     "testing/reproducibility.py": "for tests of plug-ins, which may not import adapters",
 }
 PROCESS_MODULES = {"subprocess", "multiprocessing", "pty"}

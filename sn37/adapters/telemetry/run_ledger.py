@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 class FileLedger:
     """Ledger in a file, which only grows; half a line at its end was never decided.
 
-    One process writes it at a time.
+    The first process that uses it keeps it until it ends; two would place a round twice.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read: list[LedgerRun] | None = None
+        self._lock: int | None = None
 
     def runs(self) -> Sequence[LedgerRun]:
         return tuple(self._known())
@@ -49,6 +51,7 @@ class FileLedger:
     def _known(self) -> list[LedgerRun]:
         if self._read is None:
             try:
+                self._claim()
                 self._read = self._from_file()
             except OSError as error:
                 raise StateUnavailable(f"{self._path}: {error.strerror or error}") from error
@@ -58,6 +61,22 @@ class FileLedger:
                     "in new runs"
                 ) from error
         return self._read
+
+    def _claim(self) -> None:
+        """Take the lock of this process, if it is not held yet."""
+        if self._lock is not None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        path = self._path.with_name(f"{self._path.name}.lock")
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            os.close(lock)
+            raise StateUnavailable(
+                f"another process sends these rounds and keeps {path}; it may be the validator's"
+            ) from error
+        self._lock = lock
 
     def _from_file(self) -> list[LedgerRun]:
         if not self._path.exists():
@@ -74,7 +93,6 @@ class FileLedger:
     def _append(self, lines: Sequence[dict[str, JsonValue]]) -> None:
         runs = self._known()
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("ab") as file:
                 file.write(b"".join(canonical_json(line) + b"\n" for line in lines))
             sync(self._path)

@@ -9,8 +9,8 @@ from enum import StrEnum
 class Reader(StrEnum):
     """Who looks for a key."""
 
-    EXISTING = "readers of existing validators' runs"
-    OURS = "our own"
+    EXISTING = "existing readers"
+    OURS = "ours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ KEYS = (
     _existing("time", "time of the sync block, in seconds since 1970"),
     _existing("uid_data", "score by uid, lower is better"),
     _existing("uid_epsilon_adv", "margin against this model if it were champion, by uid"),
-    _existing("win_total_data", "other models that it beats by more than their margin, by uid"),
+    _existing("win_total_data", "other models that it beats, the earlier with its margin, by uid"),
     _existing("win_rate_data", "the same as a share; it does not decide here"),
     _existing("weight_data", "share of all weights that were set last, by uid"),
     _existing("competition_weight_data", "share in the standings of the competition, by uid"),

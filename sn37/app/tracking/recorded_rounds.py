@@ -30,7 +30,7 @@ _RECENT_WEIGHTS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Around:
-    """What the entries of one round are compared with."""
+    """A round, and the values that its entries are compared with."""
 
     result: RoundResult
     row: int

@@ -1,4 +1,4 @@
-"""What a row says about a round: plain values, read from the record."""
+"""Facts of a round for its row: plain values, read from the record."""
 
 from __future__ import annotations
 

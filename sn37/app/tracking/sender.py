@@ -63,7 +63,7 @@ class RoundSender:
         self._row = lru_cache(_KEPT_ROWS)(self._computed)
 
     async def follow(self) -> None:
-        """Send rounds as they finish; never returns. Failures are told once, and retried."""
+        """Send rounds as they finish; never returns. A failure is reported once, and retried."""
         sent_at: str | None = None
         told, num_failures = "", 0
         while True:

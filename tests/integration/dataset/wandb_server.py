@@ -21,6 +21,7 @@ from sn37.domain.canonical import JsonValue
 
 Row = dict[str, JsonValue]  # a history row with its _step and _timestamp
 API_KEY = "k" * 40
+HISTORY = "wandb-history.jsonl"
 US = "us"  # the entity of whoever asks
 OURS: JsonValue = {"id": "1", "name": US}
 PATIENCE_S = 60.0  # of an answer that does not come
@@ -83,6 +84,7 @@ class WandbHost:
     asked: list[tuple[str, dict[str, JsonValue]]] = field(default_factory=list)
     on_request: Callable[[str], None] = lambda operation: None
     closing: threading.Event = field(default_factory=threading.Event)
+    changed: threading.Condition = field(default_factory=threading.Condition)
     keys: frozenset[str] | None = None  # that it accepts; None accepts all
 
     def answer(self, operation: str, variables: dict[str, JsonValue]) -> JsonValue:
@@ -116,6 +118,13 @@ class WandbHost:
                 rows = [json.loads(str(line)) for line in lines]
                 run.rows[offset : offset + len(rows)] = rows
         run.is_closed = run.is_closed or bool(body.get("complete"))
+        with self.changed:
+            self.changed.notify_all()
+
+    def wait_until(self, is_so: Callable[[], bool], within_s: float = 120.0) -> None:
+        """Wait for something that clients write."""
+        with self.changed:
+            assert self.changed.wait_for(is_so, within_s), "it took too long"
 
     def _write(self, operation: str, variables: dict[str, JsonValue]) -> JsonValue:
         project = str(variables["project"])
@@ -315,7 +324,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         streamed = re.fullmatch(r"/files/\w+/([\w-]+)/(\w+)/file_stream", self.path)
         if streamed:
-            operation = "file_stream"
+            operation = "history" if HISTORY in (body.get("files") or {}) else "file_stream"
         else:
             assert self.path == "/graphql"
             named = re.search(r"(?:query|mutation)\s+(\w+)", body["query"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,26 @@ def test_a_damaged_ledger_is_named_with_its_remedy(tmp_path: Path, line: bytes) 
     path.write_bytes(line)
     with pytest.raises(StateUnavailable, match=r"sent\.jsonl is damaged: .*remove it to send"):
         FileLedger(path).runs()
+
+
+def test_two_processes_do_not_use_one_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "sent.jsonl"
+    code = (
+        "import sys; from pathlib import Path;"
+        "from sn37.adapters.telemetry.run_ledger import FileLedger;"
+        "FileLedger(Path(sys.argv[1])).runs(); print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        ledger = FileLedger(path)
+        with pytest.raises(StateUnavailable, match=r"another process sends .*sent\.jsonl\.lock"):
+            ledger.runs()
+        other.communicate()
+    ledger.begin(a_run())  # the other has ended
+    assert len(ledger.runs()) == 1
 
 
 def test_a_disk_that_refuses_changes_nothing(tmp_path: Path) -> None:

@@ -51,7 +51,9 @@ def wandb(
         asyncio.run(sender.follow())
     else:
         num_sent = asyncio.run(sender.send())
-        what = f"{num_sent:,} rounds sent" if num_sent else "nothing to send"
+        what = "nothing to send"
+        if num_sent:
+            what = f"{num_sent:,} {'round' if num_sent == 1 else 'rounds'} sent"
         typer.echo(f"{destination.place}: {what}")
 
 
