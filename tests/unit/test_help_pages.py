@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 from typer.core import TyperCommand, TyperGroup, TyperOption
@@ -16,7 +17,8 @@ from typer.main import get_command
 
 from sn37.app.cli import miner, options, root, validator
 from sn37.app.cli.run import LateCommand, run
-from sn37.app.cli.terminal.help_pages import HelpCommand, HelpGroup, examples_of, with_help_pages
+from sn37.app.cli.terminal.help_pages import HelpCommand, HelpGroup, with_help_pages
+from sn37.app.cli.terminal.help_text import examples_of
 from sn37.app.config.settings import Settings
 
 # Commands that print no report, and why.
@@ -159,7 +161,7 @@ def test_usage_and_examples_name_the_program_as_it_was_called(
 
 @pytest.mark.parametrize("words", leaves())
 def test_a_command_has_an_example_that_parses(words: str) -> None:
-    examples = examples_of(commands()[words])
+    examples = examples_of(commands()[words].help)
     if words not in WITHOUT_EXAMPLES:
         assert examples, f"end the docstring with a line: sn37 {words} ..."
     called = words.removeprefix("miner ") if words == "miner check" else words  # the same command
@@ -171,7 +173,7 @@ def test_a_command_has_an_example_that_parses(words: str) -> None:
 
 
 def test_the_examples_of_the_program_parse() -> None:
-    for example in examples_of(commands()[""]):
+    for example in examples_of(commands()[""].help):
         words = shlex.split(example)[1:]
         command = next(c for c in (" ".join(words[:n]) for n in (2, 1)) if c in commands())
         commands()[command].make_context("sn37", words[len(command.split()) :])
@@ -184,7 +186,7 @@ def test_a_long_example_can_be_pasted_from_a_narrow_terminal(
     page("sn37", "release", "root")
     shown = capsys.readouterr().out.split("Examples:\n")[1]
     assert shown.count(" \\\n") == 1
-    (example,) = examples_of(commands()["release root"])
+    (example,) = examples_of(commands()["release root"].help)
     assert shlex.split(shown.replace("\\\n", "")) == shlex.split(example)
 
 
@@ -226,6 +228,33 @@ def test_every_kind_of_refusal_is_json(
     assert error["exit_code"] == code
 
 
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [
+        ("schedule show simnet", "fingerprint"),
+        ("schedule check simnet --structure-only", "warnings"),
+        ("schedule new word_sorting --out new.toml", "next"),
+        ("schedule diff simnet simnet", None),
+        ("miner competitions --network simnet", "competitions"),
+        ("simulate power --gain 0.05 --paths 2 --rounds 3", "figures"),
+        ("docs winner", "text"),
+    ],
+)
+def test_a_report_is_one_document_and_nothing_else(
+    command: str,
+    key: str | None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(root.app, [*command.split(), "--json"], prog_name="sn37") == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert document[key] if key else document == []
+    assert err == ""
+
+
 def test_a_refusal_without_json_leaves_standard_output_empty(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -256,6 +285,8 @@ def complete(line: str, shell: str = "bash") -> subprocess.CompletedProcess[str]
         ("sn37 miner pub", {"publish"}),
         ("sn37 audit --sig", {"--signers"}),
         ("sn37 docs val", {"validator"}),
+        ("sn37 validator --network ", {"finney", "test", "local", "simnet"}),
+        ("sn37 validator --offline --log-level in", {"info"}),
     ],
 )
 @pytest.mark.parametrize("shell", ["bash", "zsh"])

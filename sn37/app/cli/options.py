@@ -6,6 +6,7 @@ variable, a file or the default that ``show_default`` repeats for the help.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,16 @@ from sn37.app.config.number_limits import MAX_BLOCK, MAX_COUNT, MAX_DAYS, MAX_SE
 # Panels of the help.
 NETWORK, WALLET, SCORING, SIMNET = "Network", "Wallet", "Scoring", "Simnet"
 RECORD, WATCHING, RELEASES = "Record", "Watching", "Releases"
+
+
+def _one_of(*values: str) -> Callable[[str], list[str]]:
+    """Return what completes a value in a shell."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [value for value in values if value.startswith(incomplete)]
+
+    return complete
+
 
 Config = Annotated[
     Path | None,
@@ -32,6 +43,7 @@ Network = Annotated[
         help="finney, test, local, a ws:// address, or simnet (a simulated network).",
         rich_help_panel=NETWORK,
         show_default="finney",
+        autocompletion=_one_of("finney", "test", "local", "simnet"),
     ),
 ]
 Endpoint = Annotated[
@@ -86,12 +98,18 @@ StateDir = Annotated[
 ]
 Device = Annotated[
     str | None,
-    typer.Option(help="auto, cpu or cuda.", rich_help_panel=SCORING, show_default="auto"),
+    typer.Option(
+        help="auto, cpu or cuda.",
+        rich_help_panel=SCORING,
+        show_default="auto",
+        autocompletion=_one_of("auto", "cpu", "cuda"),
+    ),
 ]
 Dtype = Annotated[
     str | None,
     typer.Option(
         help="auto; on simnet and local also bfloat16 or float32.",
+        autocompletion=_one_of("auto", "bfloat16", "float32"),
         rich_help_panel=SCORING,
         show_default="auto",
     ),
@@ -149,6 +167,7 @@ Pace = Annotated[
         help="Time on simnet: virtual (as fast as possible) or real.",
         rich_help_panel=SIMNET,
         show_default="virtual",
+        autocompletion=_one_of("virtual", "real"),
     ),
 ]
 StartTime = Annotated[
@@ -236,7 +255,10 @@ ColdStartFrom = Annotated[
 LogLevel = Annotated[
     str | None,
     typer.Option(
-        help="debug, info, warning or error.", rich_help_panel=WATCHING, show_default="info"
+        help="debug, info, warning or error.",
+        rich_help_panel=WATCHING,
+        show_default="info",
+        autocompletion=_one_of("debug", "info", "warning", "error"),
     ),
 ]
 JsonFile = Annotated[

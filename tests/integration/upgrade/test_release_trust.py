@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -380,8 +381,16 @@ class TestCommands:
             assert secret not in printed
             assert not any(secret in file.read_text() for file in folder.rglob("*.json"))
         monkeypatch.setenv("SN37_RELEASE_ROOT", str(shelf.root))
-        assert cli("check", folder / "sn37-0.2.0.release")[0] == 0
-        assert cli("withdraw", folder / "sn37-0.2.0.release", group="release")[0] == 0
+        document = folder / "sn37-0.2.0.release"
+        code, told = cli("check", document, "--json")
+        assert (code, json.loads(told)["version"]) == (0, "0.2.0")
+        code, told = cli("publish", folder, "--key", key_file, "--json", group="release")
+        assert (code, json.loads(told)["folder"]) == (0, str(folder))
+        code, told = cli("withdraw", document, "--json", group="release")
+        targets = json.loads(told)["file"]
+        assert (code, targets) == (0, str(folder / METADATA / "2.targets.json"))
+        code, told = cli("sign", targets, "--key", key_file, "--json", group="release")
+        assert (code, json.loads(told)["missing_signatures"]) == (0, 1)
 
     def test_a_version_is_described_by_its_own_program(self, cli: Cli, shelf: Shelf) -> None:
         wheel = shelf.folder / shelf.release("0.9.9").wheel.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -101,5 +102,19 @@ def test_the_releases_and_what_is_not_finished_are_listed(
         "newest switch: 0.1.0 to 0.2.0, switching",
         "not finished: sn37 upgrade switch 0.2.0, or sn37 upgrade return",
     ]
+    assert call("status", "--json", "--install-dir", installed) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "current": "0.1.0",
+        "staged": ["0.1.0", "0.2.0"],
+        "newest_switch": {
+            "old": "0.1.0",
+            "new": "0.2.0",
+            "phase": "switching",
+            "why": "",
+            "is_over": False,
+        },
+    }
     assert call("clean", "--keep", "1", "--install-dir", installed) == 0
     assert capsys.readouterr().out == ""
+    assert call("clean", "--keep", "1", "--install-dir", installed, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"removed": []}

@@ -299,6 +299,20 @@ class TestCommands:
         args = ["state", "verify", "--json", "--state-dir", str(path.parent)]
         assert json.loads(CliRunner().invoke(main.app, args).stdout)["newest_round"] == 720
 
+    def test_every_command_reports_as_json(
+        self, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        copy, place = str(tmp_path / "copy.sqlite"), ("--json", "--state-dir", str(path.parent))
+        said = {}
+        for words in (("backup", copy), ("restore", copy), ("migrate",), ("compact",)):
+            assert run(main.app, ["state", *words, *place], prog_name="sn37") == 0
+            said[words[0]] = json.loads(capsys.readouterr().out)
+        assert (said["backup"]["copy"], said["backup"]["newest_round"]) == (copy, 720)
+        assert said["restore"]["database"] == str(path)
+        assert said["restore"]["old_database"] == f"{path}.replaced-1"
+        assert said["migrate"]["version"] == VERSION
+        assert said["compact"]["bytes_now"] <= said["compact"]["bytes_before"]
+
     def test_no_state_is_one_line(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         args = ["state", "verify", "--state-dir", str(tmp_path)]
         assert run(main.app, args, prog_name="sn37") == 1
