@@ -20,7 +20,7 @@ from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.system.health_server import HealthServer
 from sn37.adapters.system.service_manager import from_environment
 from sn37.adapters.system.watchdog import Watchdog, end_process
-from sn37.adapters.telemetry.console import LastingConsole, validator_console
+from sn37.adapters.telemetry.console import ConsoleSink, LastingConsole, validator_console
 from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
 from sn37.adapters.telemetry.log_sink import LogSink
@@ -85,6 +85,11 @@ def _watchdog(log_file: Path) -> Watchdog:
     )
 
 
+def _end(console: ConsoleSink, log_file: Path, why: str) -> None:
+    console.close()  # shows the last lines, if they are read
+    end_process(log_file, why)
+
+
 class Container(containers.DeclarativeContainer):
     """Wires one validator.
 
@@ -124,7 +129,7 @@ class Container(containers.DeclarativeContainer):
         board=board,
         steps=steps,
         sink=sink,
-        end=providers.Callable(partial, end_process, log_file),
+        end=providers.Callable(partial, _end, console, log_file),
     )
     health_server = providers.Factory(HealthServer, pages=pulse.provided.pages.call())
 
