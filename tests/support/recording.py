@@ -17,23 +17,23 @@ from rich.console import Console
 from rich.text import Text
 
 PICTURE = Path(__file__).parents[2] / "docs" / "simnet.svg"
-WIDTH = 100
+WIDTH = 132
+_STAMP = re.compile(r"\d\d-\d\d \d\d:\d\d:\d\dZ +\S+ ")  # begins the line of an event
 _JOINT = "┳"
 _CORNERS = {"┳": "┓", "┃": "┃", "╇": "┩", "│": "│", "┴": "┘"}  # where the table is cut
 COMMAND = "$ make simnet"
 KINDS = ("refused", "frozen", "opened", "scored", "failed", "checked", "finished", "weights")
 # Fonts come from the reader's system: a picture must not fetch anything.
-_ERASED, _CURSOR = re.compile(r"\x1b\[2K"), re.compile(r"\x1b\[(?:\?25[hl]|\d*[A-D])")
 FORMAT_FONT = re.compile(r"@font-face\s*{[^}]*}")
 
 
 def chosen(report: str) -> list[Text]:
     """The lines of a report that are drawn."""
-    lines = [Text.from_ansi(_shown(line).rstrip()) for line in report.split("\n")]
+    lines = [Text.from_ansi(line.rstrip()) for line in report.split("\n")]
     events = list[Text]()
     seen = set[str]()
     for line in lines:
-        kind, _, rest = line.plain.partition(" ")
+        kind, _, rest = _STAMP.sub("", line.plain).partition(" ")
         reason = rest.partition(":")[2].partition(":")[0] if kind == "refused" else ""
         if kind in KINDS and f"{kind}{reason}" not in seen:
             seen.add(f"{kind}{reason}")
@@ -48,11 +48,6 @@ def chosen(report: str) -> list[Text]:
         lines[first][:width],
         *(line[:width] + Text(_CORNERS[line.plain[width]]) for line in table),
     ]
-
-
-def _shown(line: str) -> str:
-    """What a terminal shows in the end of a line on which a bar moved."""
-    return _CURSOR.sub("", _ERASED.split(line)[-1].rpartition("\r")[2])
 
 
 def picture(lines: list[Text]) -> str:

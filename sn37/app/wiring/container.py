@@ -22,7 +22,7 @@ from sn37.adapters.system.disk import free_bytes
 from sn37.adapters.system.health_server import HealthServer
 from sn37.adapters.system.service_manager import from_environment
 from sn37.adapters.system.watchdog import Watchdog, end_process
-from sn37.adapters.telemetry.console import LastingConsole, validator_console
+from sn37.adapters.telemetry.console import ConsoleSink, LastingConsole, validator_console
 from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
 from sn37.adapters.telemetry.log_sink import LogSink
@@ -104,6 +104,11 @@ def _watchdog(log_file: Path) -> Watchdog:
     )
 
 
+def _end(console: ConsoleSink, log_file: Path, why: str) -> None:
+    console.close()  # shows the last lines, if they are read
+    end_process(log_file, why)
+
+
 class Container(containers.DeclarativeContainer):
     """Wires one validator.
 
@@ -160,7 +165,7 @@ class Container(containers.DeclarativeContainer):
         board=board,
         steps=steps,
         sink=sink,
-        end=providers.Callable(partial, end_process, log_file),
+        end=providers.Callable(partial, _end, console, log_file),
     )
     reporter = providers.Factory(
         Reporter, page=pulse.provided.ready, work=work, offline=settings.provided.offline
