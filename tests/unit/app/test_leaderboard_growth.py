@@ -14,6 +14,7 @@ from sn37.app.leaderboard import evidence_growth
 from sn37.app.leaderboard.chronicle import Chronicle
 from sn37.app.leaderboard.evidence_growth import Growth, GrowthReader, spread
 from sn37.domain.ids import Block, CompetitionId
+from sn37.domain.round.comparing import measure
 from tests.support.boards import write_long
 
 ONE = CompetitionId(1)
@@ -37,7 +38,7 @@ def test_a_new_round_of_a_pair_is_one_comparison_and_reads_its_own_losses_alone(
 ) -> None:
     record = asyncio.run(write_long(tmp_path / "state.sqlite"))
     compared, read = list[Block](), list[int]()
-    measure, losses = evidence_growth.measure, SqliteSnapshot.losses
+    losses = SqliteSnapshot.losses
 
     def measured(*args: object, **given: object) -> object:
         compared.append(Block(0))
