@@ -13,12 +13,15 @@ from sn37.domain.round.comparing import Measured, measure
 from sn37.domain.round.evidence import Evidence, weigh
 from sn37.domain.round.rounds_to_crown import rate_of
 from sn37.domain.round.signers import Origin, Origins, origins_of
+from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.schedule import Schedule
 from sn37.ports.record_reader import RecordSnapshot
 
 MAX_ROUNDS = 60  # that both were scored in; pairs with more are not compared on pages
 MAX_POINTS = 12
 _KEPT_PAIRS = 2_000
+_KEPT_POINTS = 20_000
+MAX_SAMPLES = 400_000  # weighed losses in memory, 32 bytes each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +44,14 @@ class Growth:
 
 
 class GrowthReader:
-    """Reads and compares pairs; each pair is compared once for each new common round."""
+    """Reads and compares pairs; a new common round of a pair is one more comparison."""
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
         self._known: OrderedDict[tuple[object, ...], Growth | None] = OrderedDict()
+        self._points: OrderedDict[tuple[object, ...], GrowthPoint] = OrderedDict()
+        self._weighed: OrderedDict[tuple[int, EntryKey], tuple[float, ...]] = OrderedDict()
+        self._num_samples = 0
 
     def growth(
         self,
@@ -106,25 +112,52 @@ class GrowthReader:
             if of_round is None:
                 continue
             try:
-                a[sync] = weigh(snapshot.losses(row, champion), of_round)
-                b[sync] = weigh(snapshot.losses(row, challenger), of_round)
+                a[sync] = self._losses(snapshot, row, champion, of_round)
+                b[sync] = self._losses(snapshot, row, challenger, of_round)
             except ValueError:  # scored under rules that this schedule does not have
                 return None
             origins[sync] = origins_of(snapshot.signers(row), of_round)
         blocks = [sync for sync in sorted(a) if a[sync] and b[sync]]
         if rules is None or not blocks or len(blocks) < len(rows):
             return None
-        points = tuple(
-            _point(stop, a, b, origins, since, rules.epsilon.end)
-            for stop in _spread(blocks, num_points)
-        )
-        return Growth(points=points, num_rounds=len(blocks))
+        points = []
+        for stop in spread(blocks, num_points):
+            upto = tuple(row for sync, row in rows if sync <= stop)
+            known = (champion, challenger, since, rules.epsilon.end, upto)
+            if known not in self._points:
+                self._points[known] = _point(stop, a, b, origins, since, rules.epsilon.end)
+            if len(self._points) > _KEPT_POINTS:
+                self._points.popitem(last=False)
+            points.append(self._points[known])
+        return Growth(points=tuple(points), num_rounds=len(blocks))
+
+    def _losses(
+        self, snapshot: RecordSnapshot, row: int, entry: EntryKey, rules: Competition
+    ) -> tuple[float, ...]:
+        """Return an entry's weighed losses in a finished round, which do not change.
+
+        Raises:
+            ValueError: They were scored under other rules.
+        """
+        known = self._weighed.get((row, entry))
+        if known is not None:
+            self._weighed.move_to_end((row, entry))
+            return known
+        found = self._weighed[row, entry] = weigh(snapshot.losses(row, entry), rules)
+        self._num_samples += len(found)
+        while self._num_samples > MAX_SAMPLES and len(self._weighed) > 1:
+            _, dropped = self._weighed.popitem(last=False)
+            self._num_samples -= len(dropped)
+        return found
 
 
-def _spread(blocks: Sequence[Block], num_points: int) -> Sequence[Block]:
-    """Return at most so many blocks, evenly spread, the last among them."""
-    num = min(num_points, len(blocks))
-    return [blocks[(n + 1) * len(blocks) // num - 1] for n in range(num)]
+def spread(blocks: Sequence[Block], num_points: int) -> Sequence[Block]:
+    """Return at most so many blocks, evenly spread, and the last.
+
+    They stay the same while rounds are added, until there are too many.
+    """
+    step = -(-len(blocks) // num_points)
+    return [*blocks[step - 1 : -1 : step], blocks[-1]]
 
 
 def _point(
