@@ -17,6 +17,8 @@ import pytest
 
 from sn37.adapters.sqlite import maintenance
 from sn37.adapters.system.watchdog import STUCK_EXIT_CODE
+from sn37.app.config.settings import Settings
+from sn37.app.wiring.status import look_at_validator
 from tests.integration.scorer.harness import wait_until_gone
 from tests.support.processes import children_of
 
@@ -88,6 +90,33 @@ def test_after_a_kill_nothing_is_left_and_the_next_one_goes_on_in_the_same_folde
         for pid in started:
             wait_until_gone(pid)
     maintenance.verify(tmp_path / "state.sqlite")
+
+
+def test_another_process_sees_that_a_validator_runs_was_killed_or_was_stopped(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(network="simnet", state_dir=tmp_path)
+
+    def seen() -> tuple[str, str]:
+        found = look_at_validator(settings)
+        return found.life.value, found.ended
+
+    with held("evaluation", str(tmp_path)) as (validator, _):
+        assert seen() == ("running", "")
+        report = (tmp_path / "status.json").read_bytes()
+        with started("none", str(tmp_path)) as second:  # the state is locked
+            _, said = second.communicate(timeout=PATIENCE_S)
+            assert "in use by another validator" in said
+        assert json.loads(report)["pid"] == validator.pid
+        assert json.loads((tmp_path / "status.json").read_bytes())["pid"] == validator.pid
+        validator.kill()
+        validator.wait()
+        assert seen() == ("not running", "killed")
+    with held("following", str(tmp_path)) as (validator, _):
+        assert seen() == ("running", "")
+        validator.send_signal(signal.SIGTERM)
+        validator.communicate(timeout=PATIENCE_S)
+    assert seen() == ("not running", "stopped")
 
 
 @pytest.mark.fault("state disk", "flapping")
