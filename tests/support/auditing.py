@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from sn37.app.audit.auditor import Auditor, AuditResult
 from sn37.domain.ids import Digest
@@ -19,6 +20,7 @@ def audit(
     fingerprint: str = "f",
     *,
     by_signer: bool = False,
+    told: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> AuditResult:
     auditor = Auditor(
         store=FakeStateStore(memory=memory),
@@ -27,4 +29,4 @@ def audit(
         rule=KingOfTheHill(),
         verify=is_signed_by_fake,
     )
-    return asyncio.run(auditor.run(by_signer=by_signer))
+    return asyncio.run(auditor.run(by_signer=by_signer, told=told))

@@ -98,6 +98,7 @@ def test_an_option_that_is_a_setting_shows_its_variable_and_its_default(words: s
         if (variable := options.variable_of(parameter)) is None:
             continue
         name = variable.removeprefix("SN37_").lower()
+        assert name in Settings.model_fields, "not a setting: add it to options._OF_COMMANDS"
         field = Settings.model_fields[name]
         if field.default_factory is not None or field.default in (None, (), False):
             continue

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
-from sn37.app.errors import UsageError
+from sn37.app.errors import CommandError, UsageError
 
 FOLDER = Path(__file__).with_name("documents")
 DECISIONS = "decisions"  # the name that lists them
@@ -40,8 +40,14 @@ class Page:
 
 
 def pages() -> tuple[Page, ...]:
-    """Return the documents by name; decisions are apart."""
-    return tuple(_page(path, path.stem) for path in sorted(FOLDER.glob("*.md")))
+    """Return the documents by name; decisions are apart.
+
+    Raises:
+        CommandError: The package was built without them.
+    """
+    if not (found := sorted(FOLDER.glob("*.md"))):
+        raise CommandError(f"{FOLDER}: no documents; install a package built with docs/ beside it")
+    return tuple(_page(path, path.stem) for path in found)
 
 
 def decisions() -> tuple[Page, ...]:
@@ -56,6 +62,7 @@ def page_named(name: str) -> Page:
 
     Raises:
         UsageError: There is none; names the closest.
+        CommandError: The package was built without documents.
     """
     wanted = name.removesuffix(".md").removeprefix("docs/").lower()
     wanted = str(int(wanted)) if wanted.isascii() and wanted.isdigit() else wanted

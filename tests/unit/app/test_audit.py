@@ -65,6 +65,18 @@ def next_digit(value: float) -> float:
     return math.nextafter(value, math.inf)
 
 
+def test_an_audit_says_after_each_record_how_far_it_is() -> None:
+    said: list[tuple[str, int, int]] = []
+    result = audit(recorded(), told=lambda *progress: said.append(progress))
+    total = result.rounds + result.weights
+    assert [done for _, done, _ in said] == [*range(1, total + 1)]
+    assert {of for _, _, of in said} == {total}
+    assert [what for what, _, _ in said] == [
+        *["rounds"] * result.rounds,
+        *["weights"] * result.weights,
+    ]
+
+
 def test_what_was_recorded_follows() -> None:
     result = audit(recorded())
     assert result.differences == ()

@@ -102,6 +102,21 @@ def test_an_unknown_document_is_refused_with_the_closest(name: str, said: str) -
         page_named(name)
 
 
+def test_a_package_without_documents_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "FOLDER", tmp_path)
+    for args in ((), ("validator",)):
+        assert docs(*args) == 1
+        assert capsys.readouterr().err.startswith(f"error: {tmp_path}: no documents; ")
+
+
+def test_an_image_is_built_with_the_documents() -> None:
+    steps = (ROOT / "deploy" / "Dockerfile").read_text().splitlines()
+    (install,) = [n for n, step in enumerate(steps) if "[validator]" in step]
+    assert steps.index("COPY docs docs") < install
+
+
 def test_the_path_of_a_document_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert docs("validator", "--path") == 0
     assert Path(capsys.readouterr().out.strip()).read_text().startswith("# For validators")

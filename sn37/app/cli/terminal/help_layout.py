@@ -108,7 +108,7 @@ def _names(option: TyperOption, ctx: Any) -> Text:
 
 def _word(kind: str) -> str:
     """Return what stands for a value of a kind that typer names, such as ``<int range>``."""
-    if "path" in kind or "file" in kind or "directory" in kind:
+    if "path" in kind.lower() or "file" in kind or "directory" in kind:
         return "PATH"
     return "NUMBER" if "int" in kind or "float" in kind else "TEXT"
 
