@@ -1,4 +1,4 @@
-"""The tables of docs/miner.md, docs/scoring.md and docs/schedules.md that are the program's own.
+"""The tables of documents that are the program's own.
 
 ``python -m tests.support.generated_tables`` writes them again; a test fails while they differ.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 from sn37.app.config.toml_tables import Table
 from sn37.app.config.toml_writer import value_text
+from sn37.app.doctor.topics import TOPICS
 from sn37.app.schedule import competition_tables as of_competition
 from sn37.app.schedule import tables as of_schedule
 from sn37.domain.canonical import as_json
@@ -22,8 +23,8 @@ from sn37.domain.submission.admission import AdmissionStep
 
 _DOCS = Path(__file__).parents[2] / "docs"
 MINER, SCORING = _DOCS / "miner.md", _DOCS / "scoring.md"
-SCHEDULES = _DOCS / "schedules.md"
-DOCUMENTS = (MINER, SCORING, SCHEDULES)
+SCHEDULES, DOCTOR = _DOCS / "schedules.md", _DOCS / "doctor.md"
+DOCUMENTS = (MINER, SCORING, SCHEDULES, DOCTOR)
 SCHEDULE_TABLES: Mapping[str, type[Table]] = {
     "keys of the file": of_schedule.ScheduleTable,
     "keys of timing": of_schedule.TimingTable,
@@ -52,6 +53,13 @@ def tables(document: Path) -> Mapping[str, Sequence[str]]:
         return {"methods": [_method(method) for method in Method]}
     if document == SCHEDULES:
         return {name: list(_keys(table)) for name, table in SCHEDULE_TABLES.items()}
+    if document == DOCTOR:
+        return {
+            "lines of the doctor": [
+                f"| `{t.name}` | {t.networks} | {t.requires} | {t.otherwise} | {t.remedy} |"
+                for t in TOPICS
+            ]
+        }
     return {
         "reasons": [
             f"| `{r.value}` | {_SIDES[r.blame]} | {r.meaning.removesuffix(f'; {r.remedy}')} "

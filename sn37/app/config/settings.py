@@ -122,7 +122,7 @@ class Settings(BaseSettings):
         return self.network == "simnet"
 
     @property
-    def _is_for_trials(self) -> bool:
+    def is_for_trials(self) -> bool:
         """True if validators of the network need not all have the schedule that ships."""
         return self.network in ("simnet", "local", "test") or is_this_machine(self.network)
 
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _keep_the_rules_out_of_reach(self) -> Self:
         """Refuse settings that would make this validator score differently from all others."""
-        if self.schedule is not None and not self._is_for_trials:
+        if self.schedule is not None and not self.is_for_trials:
             raise ValueError(
                 "schedule: only on simnet, local, test and addresses of this machine, not on "
                 f"{self.network}: all validators share the schedule that ships"

@@ -82,6 +82,8 @@ class WandbHost:
         self.asked.append((operation, variables))
         if operation == "Viewer":
             return {"viewer": {"id": "1", "entity": "us", "username": "us", "flags": "{}"}}
+        if operation == "GetViewer":
+            return {"viewer": _viewer()}
         project = f"{variables['entity']}/{variables['project']}"
         runs = self.projects.get(project)
         if runs is None:
@@ -106,6 +108,23 @@ class WandbHost:
 
     def fault(self, operation: str) -> Fault | None:
         return next((fault for fault in self.faults if fault.applies(operation)), None)
+
+
+def _viewer() -> JsonValue:
+    """The account of the key, as the client's public interface asks for it."""
+    return {
+        "__typename": "User",
+        "id": "1",
+        "name": "Us",
+        "username": "us",
+        "email": "us@example.org",
+        "admin": False,
+        "flags": "{}",
+        "entity": "us",
+        "deletedAt": None,
+        "apiKeys": {"edges": []},
+        "teams": {"edges": []},
+    }
 
 
 def _listing(runs: list[HostedRun], variables: Mapping[str, JsonValue]) -> JsonValue:
