@@ -124,11 +124,12 @@ ReleaseRoot = Annotated[
 ]
 InstallDir = Annotated[Path | None, typer.Option(help="Folder of the installed releases.")]
 ColdStartFrom = Annotated[
-    list[Path] | None,
+    list[str] | None,
     typer.Option(
         "--cold-start-from",
-        metavar="FOLDER",
-        help="Begin with the rounds that another validator exported; repeatable.",
+        metavar="FOLDER|ADDRESS",
+        help="Begin with the rounds that another validator exported to a folder, or serves at an "
+        "https address; repeatable.",
     ),
 ]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]

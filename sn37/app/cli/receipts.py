@@ -45,7 +45,8 @@ def export(
     """Write every finished round with its signed receipts; a validator may be running.
 
     Rounds that are there already stay as they are, so the same command adds only the new ones.
-    Another validator can begin with them: sn37 validator --cold-start-from.
+    An index names them all, so that any web server can offer the folder. Another validator can
+    begin with them: sn37 validator --cold-start-from.
     """
     flags = {n: value for n, value in locals().items() if n not in ("folder", "since")}
     from sn37.app.config.path_checks import require_folder_or_nothing
@@ -101,7 +102,9 @@ async def _export(settings: Settings, folder: Path, since: int) -> tuple[int, in
         container.back_up_state()(container.state_file(), copy)
         store = container.open_state(copy)
         try:
-            return await export_rounds(store, folder, container.write_round(), since=since)
+            counts = await export_rounds(store, folder, container.write_round(), since=since)
+            container.write_index()(folder)
+            return counts
         except OSError as error:
             raise CommandError(f"{folder}: {error.strerror or error}") from error
         finally:

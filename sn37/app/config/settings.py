@@ -33,9 +33,9 @@ from sn37.app.config.setting_types import (
     HostAndPort,
     Name,
     NetworkName,
+    ReceiptPlaces,
     StartTime,
     UserPath,
-    UserPaths,
     expanded,
     is_this_machine,
 )
@@ -109,8 +109,9 @@ class Settings(BaseSettings):
     )  # days; of older rounds only crowns are kept
     health: HostAndPort | None = None  # address of /healthz and /readyz
     leaderboard: HostAndPort | None = None  # address of the pages for everybody
-    # Folders of rounds published by other validators; only an empty state begins with them.
-    cold_start_from: UserPaths = ()
+    # Rounds published by other validators, in folders or at https addresses; only an empty state
+    # begins with them.
+    cold_start_from: ReceiptPlaces = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     json_file: UserPath | None = None
     # Used by ``sn37 upgrade`` only.
