@@ -31,7 +31,7 @@ class AddressReceipts:
     """Rounds that ``sn37 receipts export`` has written, behind an https address.
 
     The server is not trusted: a process of its own, which is ended when it takes too long, reads
-    files of bounded size and number from that host alone. What it has fetched stays in the cache,
+    files of bounded size and number from that host alone. Fetched files stay in the cache,
     so the next call, or the next start, continues.
 
     Args:
