@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sn37.adapters.scoring import throughput
 from sn37.adapters.scoring.device_probe import measure_device
 from sn37.adapters.scoring.throughput import peak_flops
 from sn37.ports.errors import ScorerUnavailable
@@ -33,8 +34,9 @@ async def test_a_gpu_is_named_and_measured_in_bfloat16() -> None:
 async def test_a_gpu_that_does_not_work_is_reported_in_one_line() -> None:
     with pytest.raises(ScorerUnavailable) as caught:
         await measure_device("cuda")
+    assert "CUDA" in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert str(caught.value)
+    assert "died" not in str(caught.value)
 
 
 async def test_a_device_that_hangs_is_given_up_in_time(
@@ -55,6 +57,26 @@ async def test_a_process_that_dies_is_reported_with_its_last_words(
         await measure_device("cpu")
 
 
-def test_the_faster_of_two_types_counts() -> None:
-    cpu = torch.device("cpu")
-    assert peak_flops(cpu, dtypes=(torch.float32, torch.float64), runs=1) > 0
+def test_the_fastest_type_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    speeds = {torch.float32: 3.0, torch.bfloat16: 5.0, torch.float64: 1.0}
+    monkeypatch.setattr(
+        throughput, "product_flops", lambda device, size, dtype, *, runs: speeds[dtype]
+    )
+    assert peak_flops(torch.device("cpu"), dtypes=tuple(speeds)) == 5.0
+
+
+def test_a_type_that_the_processor_lacks_is_not_tried_at_length(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = {torch.float32: list[int](), torch.bfloat16: list[int]()}
+
+    def slow_in_bfloat16(
+        device: torch.device, size: int, dtype: torch.dtype, *, runs: int
+    ) -> float:
+        sizes[dtype].append(size)
+        return 1e9 if dtype is torch.float32 else 1e6
+
+    monkeypatch.setattr(throughput, "product_flops", slow_in_bfloat16)
+    assert peak_flops(torch.device("cpu")) == 1e9
+    assert len(sizes[torch.float32]) == 2
+    assert len(sizes[torch.bfloat16]) == 1
