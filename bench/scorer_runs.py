@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from sn37.adapters.scoring.model import determinism, loading
 from sn37.adapters.scoring.model.encoding import Encoded
 from sn37.adapters.scoring.model.losses import LossModel
+from sn37.adapters.scoring.throughput import peak_flops
 from sn37.domain.data.batches import BLOCK_SAMPLES
 
 _P = ParamSpec("_P")
@@ -119,32 +120,9 @@ def plain(setting: Setting, samples: Sequence[Encoded], dtype: Dtype) -> Measure
 
 
 def matmul_peak(device: str, threads: int) -> float:
-    """FLOP/s of the fastest large product, float32 or bfloat16, best of ten.
-
-    A CPU that has no instruction for bfloat16 takes minutes for a large product of it: a small one
-    shows whether it is worth asking.
-    """
+    """FLOP/s of the fastest large product, float32 or bfloat16, best of ten."""
     torch.set_num_threads(threads)
-    opened = torch.device(device)
-    size = 2048 if opened.type == "cpu" else 8192
-    best = 0.0
-    for dtype in (torch.float32, torch.bfloat16):
-        if opened.type == "cuda" or _product_flops(opened, 256, dtype, runs=2) > best / 4:
-            best = max(best, _product_flops(opened, size, dtype, runs=10))
-    return best
-
-
-def _product_flops(device: torch.device, size: int, dtype: torch.dtype, *, runs: int) -> float:
-    """FLOP/s of a square product, best of some runs."""
-    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    best_s = float("inf")
-    for _ in range(runs):
-        wait(device)
-        began = time.perf_counter()
-        torch.mm(a, b)
-        wait(device)
-        best_s = min(best_s, time.perf_counter() - began)
-    return 2 * size**3 / best_s
+    return peak_flops(torch.device(device))
 
 
 def flops(setting: Setting, samples: Sequence[Encoded]) -> float:

@@ -13,6 +13,7 @@
     - ReleaseUnavailable a release, or a package that it needs, is not available now
     - ServiceUnavailable the service manager does not start or stop the validator
     - ReceiptsUnavailable  what another validator publishes cannot be read
+      + ReceiptsUnreachable  its server does not answer now, or changes while it is read
     - LeaderboardUnavailable  its server does not answer, or not in time
     - TrackerUnavailable an experiment tracker, such as wandb, does not take rows now
     - WebhookUnavailable the receiver of messages does not answer, or asks to wait
@@ -105,6 +106,10 @@ class ServiceUnavailable(Unavailable):
 
 class ReceiptsUnavailable(Unavailable):
     """The place where another validator publishes its rounds cannot be read."""
+
+
+class ReceiptsUnreachable(ReceiptsUnavailable):
+    """The server does not answer, or what it has changed while it was read; worth another try."""
 
 
 class LeaderboardUnavailable(Unavailable):

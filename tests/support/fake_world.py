@@ -94,7 +94,7 @@ class World:
     steps: Steps = field(init=False)  # of the validator that runs
     stop: asyncio.Event = field(init=False)  # set, it ends this life as a signal does
     signer: FakeSigner = field(default_factory=FakeSigner)
-    cold_start_from: tuple[Path, ...] | None = None  # None: it was started long ago
+    cold_start_from: tuple[Path | str, ...] | None = None  # None: it was started long ago
     late: Memory = field(default_factory=Memory)  # the state beside, of a missed round
     open_late: Callable[[], AbstractAsyncContextManager[StateStore]] | None = None
     keeper_state: ValidatorState = field(init=False)  # at the end of the newest life

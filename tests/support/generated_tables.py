@@ -1,4 +1,4 @@
-"""The tables of documents, as of docs/miner.md and docs/wandb.md, that are the program's own.
+"""The tables of documents that are the program's own.
 
 ``python -m tests.support.generated_tables`` writes them again; a test fails while they differ.
 """
@@ -13,6 +13,7 @@ from typing import Any
 from sn37.adapters.telemetry.metrics.metric_table import LABELS, Metric
 from sn37.app.config.toml_tables import Table
 from sn37.app.config.toml_writer import value_text
+from sn37.app.doctor.topics import TOPICS
 from sn37.app.schedule import competition_tables as of_competition
 from sn37.app.schedule import tables as of_schedule
 from sn37.app.tracking.keys import KEYS
@@ -27,8 +28,8 @@ from tests.support.monitoring import Alert, alerts
 _DOCS = Path(__file__).parents[2] / "docs"
 MINER, SCORING = _DOCS / "miner.md", _DOCS / "scoring.md"
 SCHEDULES, WANDB = _DOCS / "schedules.md", _DOCS / "wandb.md"
-MONITORING = _DOCS / "monitoring.md"
-DOCUMENTS = (MINER, SCORING, SCHEDULES, WANDB, MONITORING)
+MONITORING, DOCTOR = _DOCS / "monitoring.md", _DOCS / "doctor.md"
+DOCUMENTS = (MINER, SCORING, SCHEDULES, WANDB, MONITORING, DOCTOR)
 SCHEDULE_TABLES: Mapping[str, type[Table]] = {
     "keys of the file": of_schedule.ScheduleTable,
     "keys of timing": of_schedule.TimingTable,
@@ -65,6 +66,13 @@ def tables(document: Path) -> Mapping[str, Sequence[str]]:
         }
     if document == WANDB:
         return {"keys of a row": [f"| `{k.name}` | {k.reader.value} | {k.meaning} |" for k in KEYS]}
+    if document == DOCTOR:
+        return {
+            "lines of the doctor": [
+                f"| `{t.name}` | {t.networks} | {t.requires} | {t.otherwise} | {t.remedy} |"
+                for t in TOPICS
+            ]
+        }
     return {
         "reasons": [
             f"| `{r.value}` | {_SIDES[r.blame]} | {r.meaning.removesuffix(f'; {r.remedy}')} "

@@ -43,7 +43,7 @@ class History:
     def validator(
         self,
         name: str,
-        *folders: Path,
+        *folders: Path | str,
         after: int = 0,
         memory: Memory | None = None,
         subnet: Subnet | None = None,
@@ -82,7 +82,7 @@ def twelve_rounds() -> History:
     return twelve_rounds_of(Subnet())
 
 
-def late(*folders: Path, memory: Memory | None = None) -> World:
+def late(*folders: Path | str, memory: Memory | None = None) -> World:
     """A second validator, started where the one of ``four_rounds`` stands."""
     return four_rounds().validator(NEW, *folders, memory=memory)
 

@@ -83,7 +83,7 @@ class Subnet:
         name: str,
         *,
         memory: Memory | None = None,
-        begin_with: tuple[Path, ...] | None = None,
+        begin_with: tuple[Path | str, ...] | None = None,
         at: int | None = None,
         num_rows: int = 4_000,  # of the data source, one every ten seconds
     ) -> World:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sn37.app.config import requirements
 from sn37.app.config.settings import Settings, load_settings, require_wallet
 from sn37.app.errors import CommandError, UsageError
 
@@ -292,6 +293,54 @@ def test_of_several_paths_none_has_a_nul(tmp_path: Path) -> None:
     file.write_text('cold_start_from = ["a", "b\\u0000"]\n')
     with pytest.raises(UsageError, match="line 1: cold_start_from: expected a path without a NUL"):
         load_settings({"config": file})
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("a:b", (Path("a"), Path("b"))),
+        ("https://h:8443/rounds", ("https://h:8443/rounds/",)),
+        ("https://h/a, /b  http://127.0.0.1:80/c/", ("https://h/a/", Path("/b"), "http://127.0.0.1:80/c/")),
+        ("http://localhost/x http://[::1]:1/y", ("http://localhost/x/", "http://[::1]:1/y/")),
+    ],
+)  # fmt: skip
+def test_rounds_of_others_are_in_folders_or_at_addresses(
+    given: str, read: tuple[Path | str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SN37_COLD_START_FROM", given)
+    assert load_settings({"network": "simnet"}).cold_start_from == read
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("http://example.org/rounds", "http is only for this machine"),
+        ("ftp://example.org/rounds", "expected an address such as https://HOST/rounds"),
+        ("file:///rounds", "expected an address such as"),
+        ("https://", "expected an address such as"),
+        ("https:///rounds", "expected an address such as"),
+        ("https://h:99999/", "expected an address such as"),
+        ("https://h:0/", "expected an address such as"),
+        ("https://[h/", "expected an address such as"),
+        ("https://h/a b", "expected an address such as"),
+        ("https://h/\x1b[2J", "expected an address such as"),
+        ("https://me:secret@h/", "without a password or a query"),
+        ("https://h/?a=b", "without a password or a query"),
+        ("https://h/#a", "without a password or a query"),
+    ],
+)
+def test_an_address_of_rounds_is_https_and_nothing_else(address: str, why: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(why)) as caught:
+        load_settings({"network": "simnet", "cold_start_from": [address]})
+    assert str(caught.value).startswith("--cold-start-from: ")
+
+
+def test_an_address_asks_for_its_client_before_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings({"network": "simnet", "cold_start_from": ["https://h/", "folder"]})
+    monkeypatch.setattr(requirements, "find_spec", lambda name: None)
+    with pytest.raises(CommandError, match=r"https://h/: an address needs httpx2.*pip install"):
+        requirements.require_web_client(settings)
+    requirements.require_web_client(load_settings({"network": "simnet"}))
 
 
 @pytest.mark.parametrize("root", ["", "state", "./state", "~/state"])

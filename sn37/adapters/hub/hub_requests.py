@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelNotPublic, ModelRejected, PortError, StoreUnavailable
 
 MAX_LISTING_BYTES = 4 << 20  # 128 files take about 50 KB
+MAX_IDENTITY_BYTES = 1 << 20
 READ_TIMEOUT_S = 30.0  # of silence within an answer
 RATE_LIMIT_WINDOW_S = 300.0  # the hub's rate limit window; a longer wait is an error
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -65,6 +67,17 @@ class Listing:
     gated: bool
     files: tuple[RemoteFile, ...]
     licence: str | None = None  # in the model card
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubIdentity:
+    """Owner of the token that a request had, and the time in the answer."""
+
+    endpoint: str
+    has_token: bool
+    user: str | None  # ``None``: there is no token, or the hub refuses it
+    date: str | None  # as in the answer's header
+    answered_s: float
 
 
 class HubHost:
@@ -123,6 +136,29 @@ class HubHost:
         except (KeyError, TypeError, ValueError) as error:
             raise StoreUnavailable(f"{repo}: the hub's listing has an unknown form") from error
 
+    def identity(self) -> HubIdentity:
+        """Return whose token this machine has: one request, which a hub answers without one, too.
+
+        Raises:
+            StoreUnavailable: The hub does not answer, or not to this request.
+        """
+        began = time.monotonic()
+        with _translated("whoami"):
+            try:
+                with self._opened(f"{self._endpoint}/api/whoami-v2", {}) as response:
+                    name = _user_name(response)
+            except HfHubHTTPError as error:
+                if error.response.status_code not in (401, 403):
+                    raise
+                name, response = None, error.response
+        return HubIdentity(
+            endpoint=self._endpoint,
+            has_token="authorization" in self._headers,
+            user=name,
+            date=response.headers.get("Date"),
+            answered_s=time.monotonic() - began,
+        )
+
     def stream(
         self, repo: str, revision: str, file: ListedFile, start: int, stop: int
     ) -> Iterator[bytes]:
@@ -160,6 +196,23 @@ class HubHost:
         ) as response:
             hf_raise_for_status(response)
             yield response
+
+
+def _user_name(response: httpx2.Response) -> str:
+    """Return the name in an answer to whoami, which is small.
+
+    Raises:
+        StoreUnavailable: It has another form.
+    """
+    body = b""
+    for chunk in response.iter_raw():
+        body += chunk
+        if len(body) > MAX_IDENTITY_BYTES:
+            raise StoreUnavailable("the hub's answer about the token is too long")
+    try:
+        return str(json.loads(body)["name"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreUnavailable("the hub's answer about the token has an unknown form") from error
 
 
 def _first_byte(response: httpx2.Response, start: int, file_bytes: int) -> int:

@@ -115,6 +115,11 @@ class PublicOrder:
     repo: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentifyOrder:
+    """Ask whose token this machine has: the answer is a ``HubIdentity`` as JSON."""
+
+
 Order = (
     FetchOrder
     | TokenizerOrder
@@ -122,6 +127,7 @@ Order = (
     | CheckOrder
     | ResolveOrder
     | LicenceOrder
+    | IdentifyOrder
     | UploadOrder
     | PublicOrder
 )

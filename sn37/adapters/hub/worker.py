@@ -15,6 +15,7 @@ from sn37.adapters.hub.transfer_messages import (
     CheckOrder,
     Connection,
     FetchOrder,
+    IdentifyOrder,
     LicenceOrder,
     Order,
     ProbeOrder,
@@ -67,6 +68,8 @@ def _carry_out(connection: Connection, order: Order) -> Answer:
             return Answer(value=host.listing(order.repo, order.name).commit)
         case LicenceOrder():
             return Answer(value=host.listing(order.repo, order.revision).licence)
+        case IdentifyOrder():
+            return Answer(value=as_json(host.identity()))
         case UploadOrder():
             # Imported only for uploads: it takes half as long as all other imports.
             from sn37.adapters.hub.publishing import HubUploader

@@ -1,23 +1,39 @@
 """Rounds in a folder: one folder for each round, ``COMPETITION-BLOCK``, one file a document.
 
 ``statement.json`` is the validator's statement on the whole round, ``HOTKEY-BLOCK.json`` the
-receipt of one entry. A round appears complete, by one rename.
+receipt of one entry. A round appears complete, by one rename. Lists for readers of a web server
+lie beside them, see ``listing``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey
-from sn37.durable import rename_whole
+from sn37.adapters.receipts.listing import (
+    INDEX,
+    LISTING,
+    MAX_FILE_BYTES,
+    MAX_ROUND_BYTES,
+    MAX_ROUNDS,
+    RECEIPT,
+    STATEMENT,
+    ListedRound,
+    digest_of,
+    folder_name,
+    index_of,
+    listing_of,
+    read_listing,
+    round_of,
+)
+from sn37.domain.ids import EntryKey, RoundKey
+from sn37.durable import rename_whole, write_whole
 from sn37.ports.errors import OfferRefused, ReceiptsUnavailable
 from sn37.ports.receipt_source import OfferedRound
 
@@ -26,13 +42,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# A receipt of 5,000 samples has 3 MB, a statement on 256 members 0.25 MB.
-MAX_FILE_BYTES = 2**25
-MAX_ROUND_BYTES = 2**28
-MAX_ROUNDS = 20_000  # in a folder: more than a year of two competitions
-STATEMENT = "statement.json"
-_ROUND = re.compile(r"(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,14})")
-_RECEIPT = re.compile(r"[A-Za-z0-9]{1,64}-[0-9]{1,15}\.json")
 _PARTIAL = ".partial"
 
 
@@ -59,10 +68,10 @@ class FolderReceipts:
         return _rounds_in(self._folder)
 
     def _fetch(self, round_: RoundKey) -> OfferedRound:
-        folder = self._folder / _folder_name(round_)
+        folder = self._folder / folder_name(round_)
         statement, receipts = _read(folder / STATEMENT), list[bytes]()
         size_bytes = len(statement)
-        for path in sorted(p for p in folder.iterdir() if _RECEIPT.fullmatch(p.name)):
+        for path in sorted(p for p in folder.iterdir() if RECEIPT.fullmatch(p.name)):
             receipts.append(_read(path))
             size_bytes += len(receipts[-1])
             if size_bytes > MAX_ROUND_BYTES:
@@ -90,22 +99,17 @@ class FolderRounds:
 
     def statement(self, round_: RoundKey) -> bytes:
         with _translated(self.name):
-            return _read(self._folder / _folder_name(round_) / STATEMENT)
+            return _read(self._folder / folder_name(round_) / STATEMENT)
 
     def receipt(self, round_: RoundKey, entry: EntryKey) -> bytes | None:
         name = f"{entry.hotkey}-{entry.block}.json"
-        if not _RECEIPT.fullmatch(name):
+        if not RECEIPT.fullmatch(name):
             return None
         with _translated(self.name):
             try:
-                return _read(self._folder / _folder_name(round_) / name)
+                return _read(self._folder / folder_name(round_) / name)
             except FileNotFoundError:
                 return None
-
-
-def receipts_in(folders: Iterable[Path]) -> tuple[FolderReceipts, ...]:
-    """Return the sources for several folders, each of one validator."""
-    return tuple(map(FolderReceipts, folders))
 
 
 def write_round(
@@ -118,19 +122,44 @@ def write_round(
     Raises:
         OSError: The folder cannot be written; no round that looks complete is left.
     """
-    home = folder / _folder_name(round_)
+    home = folder / folder_name(round_)
     if _is_complete(home):
         return False
     partial = home.with_name(home.name + _PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     files = {f"{entry.hotkey}-{entry.block}.json": content for entry, content in receipts.items()}
-    for name, content in (*files.items(), (STATEMENT, statement)):
+    files[STATEMENT] = statement
+    for name, content in ((LISTING, listing_of(files)), *files.items()):
         (partial / name).write_bytes(content)
     if home.is_dir():
         shutil.rmtree(home)
     rename_whole(partial, home)
     return True
+
+
+def write_index(folder: Path) -> None:
+    """Write the index of all complete rounds of a folder, which this program has written.
+
+    Rounds that an older version wrote get a list of their documents.
+
+    Raises:
+        OSError: The folder cannot be written; the index is the one before.
+    """
+    rounds: dict[str, ListedRound] = {}
+    for home in folder.iterdir() if folder.is_dir() else ():
+        if round_of(home.name) is None or not _is_complete(home):
+            continue
+        listing = home / LISTING
+        if not listing.is_file():
+            names = (p.name for p in home.iterdir())
+            kept = [n for n in names if n == STATEMENT or RECEIPT.fullmatch(n)]
+            write_whole(listing, listing_of({n: (home / n).read_bytes() for n in kept}))
+        data = listing.read_bytes()
+        size_bytes = sum(listed.size_bytes for listed in read_listing(data).values())
+        rounds[home.name] = ListedRound(digest_of(data), size_bytes)
+    if rounds:
+        write_whole(folder / INDEX, index_of(rounds))
 
 
 def _is_complete(home: Path) -> bool:
@@ -151,13 +180,9 @@ def _rounds_in(folder: Path) -> tuple[RoundKey, ...]:
     for number, path in enumerate(folder.iterdir()):
         if number == MAX_ROUNDS:
             raise OfferRefused(f"{folder}: more than {MAX_ROUNDS:,} rounds")
-        if (match := _ROUND.fullmatch(path.name)) and path.is_dir():
-            found.append(RoundKey(CompetitionId(int(match[1])), Block(int(match[2]))))
+        if (key := round_of(path.name)) is not None and path.is_dir():
+            found.append(key)
     return tuple(sorted(found))
-
-
-def _folder_name(round_: RoundKey) -> str:
-    return f"{round_.competition}-{round_.sync_block}"
 
 
 def _read(path: Path) -> bytes:

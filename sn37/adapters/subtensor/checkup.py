@@ -6,6 +6,7 @@ failed one is left out.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -30,6 +31,7 @@ from sn37.ports.errors import CONNECTION_ADVICE, ChainUnavailable, WeightsRefuse
 from sn37.ports.telemetry import EventSink
 
 EXAMPLE_MINERS = 3  # in the example row of weights
+SLOW_S = 2.0  # of one small request; a poll of a block has four larger ones
 OLD_HEAD = timedelta(minutes=2)  # the chain finalizes within half a minute
 
 
@@ -47,11 +49,18 @@ class Checkup:
     async def run(self) -> AsyncIterator[Check]:
         """Yield every result as soon as it is known."""
         answering = []
-        for endpoint in self.endpoints:
-            check = await self._endpoint(endpoint)
-            if check.grade is not Grade.FAILED:
-                answering.append(endpoint)
-            yield check
+        # All at the same time: each may take as long as a request may.
+        tasks = [asyncio.create_task(self._endpoint(endpoint)) for endpoint in self.endpoints]
+        try:
+            for endpoint, task in zip(self.endpoints, tasks, strict=True):
+                check = await task
+                if check.grade is not Grade.FAILED:
+                    answering.append(endpoint)
+                yield check
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         if not answering:
             return
         connection = self._connect(answering)
@@ -90,13 +99,15 @@ class Checkup:
         finally:
             await connection.close()
         connect_s = self.clock.monotonic() - began - answer_s
+        slow = answer_s > SLOW_S
         return Check(
             name=f"endpoint {endpoint.name}",
-            grade=Grade.OK,
+            grade=Grade.WARNING if slow else Grade.OK,
             detail=(
                 f"connected in {connect_s:.1f} s, answers in {answer_s * 1000:.0f} ms, "
                 f"block {number}, runtime {runtime}"
             ),
+            remedy="name one that is nearer with --endpoint" if slow else "",
         )
 
     async def _subnet(self, connection: Connection) -> AsyncIterator[Check]:

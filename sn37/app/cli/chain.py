@@ -158,10 +158,7 @@ async def _base_models(
 
 
 async def _check(settings: Settings, *, shown: bool) -> list[Check]:
-    from sn37.app.wiring.networks import open_checkup, open_signer
-    from sn37.app.wiring.start_checks import checks_of_network
-    from sn37.domain.check_line import Check, Grade
-    from sn37.ports.errors import SignerUnusable
+    from sn37.app.wiring.start_checks import checks_of_network, checks_on_chain
 
     checks: list[Check] = []
 
@@ -172,13 +169,10 @@ async def _check(settings: Settings, *, shown: bool) -> list[Check]:
 
     async for found in checks_of_network(settings):
         note(found)
-    signer = None
-    if settings.wallet is not None:
-        try:
-            signer = open_signer(settings)
-        except (CommandError, SignerUnusable) as error:
-            note(Check(name="wallet", grade=Grade.FAILED, detail=str(error)))
-    async for found in open_checkup(settings, signer).run():
+    wallet, check_chain = checks_on_chain(settings, is_wallet_needed=False)
+    if wallet is not None:
+        note(wallet)
+    async for found in check_chain():
         note(found)
     return checks
 

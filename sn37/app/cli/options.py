@@ -244,11 +244,12 @@ InstallDir = Annotated[
     ),
 ]
 ColdStartFrom = Annotated[
-    list[Path] | None,
+    list[str] | None,
     typer.Option(
         "--cold-start-from",
-        metavar="FOLDER",
-        help="Begin with the rounds that another validator exported; repeatable.",
+        metavar="FOLDER|ADDRESS",
+        help="Begin with the rounds that another validator exported to a folder, or serves at an "
+        "https address; repeatable.",
         rich_help_panel=RECORD,
     ),
 ]

@@ -47,7 +47,8 @@ def export(
     """Write every finished round with its signed receipts; a validator may be running.
 
     Rounds that are there already stay as they are, so the same command adds only the new ones.
-    Another validator can begin with them: sn37 validator --cold-start-from.
+    An index names them all, so that any web server can offer the folder. Another validator can
+    begin with them: sn37 validator --cold-start-from.
 
     sn37 receipts export FOLDER --since 3786611
     """
@@ -110,7 +111,9 @@ async def _export(settings: Settings, folder: Path, since: int) -> tuple[int, in
         container.back_up_state()(container.state_file(), copy)
         store = container.open_state(copy)
         try:
-            return await export_rounds(store, folder, container.write_round(), since=since)
+            counts = await export_rounds(store, folder, container.write_round(), since=since)
+            container.write_index()(folder)
+            return counts
         except OSError as error:
             raise CommandError(f"{folder}: {error.strerror or error}") from error
         finally:

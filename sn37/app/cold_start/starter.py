@@ -39,7 +39,9 @@ from sn37.ports.errors import (
     ModelRejected,
     OfferRefused,
     ReceiptsUnavailable,
+    ReceiptsUnreachable,
     StoreUnavailable,
+    Unavailable,
 )
 from sn37.ports.model_store import ModelStore
 from sn37.ports.receipt_source import ReceiptSource
@@ -96,16 +98,19 @@ class Starter:
         """Start, if this validator has not started yet.
 
         Raises:
-            ChainUnavailable, DatasetUnavailable, ScorerUnavailable, StoreUnavailable: Try again.
+            ChainUnavailable, DatasetUnavailable, ReceiptsUnreachable, ScorerUnavailable,
+                StoreUnavailable: Try again.
         """
         if not is_empty(self._keeper.state):
             return
         head = await self._chain.head()
         metagraph = await self._chain.metagraph(head)
         book = await self._chain.commitments(head)
-        for history in await self._offered(metagraph, book):
+        histories, outage = await self._offered(metagraph, book)
+        for history in histories:
             if await self._adopt(history, metagraph, book):
                 return
+        self._wait_for(outage)
         if await self._score_again(metagraph, book):
             return
         is_first = not any(
@@ -122,15 +127,20 @@ class Starter:
 
     async def _offered(
         self, metagraph: Metagraph, book: CommitmentBook
-    ) -> Sequence[OfferedHistory]:
-        """Return the histories that may be adopted, the largest stake first."""
+    ) -> tuple[Sequence[OfferedHistory], Unavailable | None]:
+        """Return the histories that may be adopted, the largest stake first.
+
+        And the outage of a source that another try may reach.
+        """
         found: list[OfferedHistory] = []
+        outage: Unavailable | None = None
         for origin in self._origins:
             try:
                 found.append(await self._histories.read(origin, metagraph=metagraph, book=book))
             except (OfferRefused, ReceiptsUnavailable) as error:
                 self._caution(f"{origin.name} is not used: {error}")
-        return _by_stake(without_contradictions(found, self._caution), metagraph)
+                outage = error if isinstance(error, ReceiptsUnreachable) else outage
+        return _by_stake(without_contradictions(found, self._caution), metagraph), outage
 
     async def _adopt(
         self, history: OfferedHistory, metagraph: Metagraph, book: CommitmentBook
@@ -239,10 +249,18 @@ class Starter:
         Raises:
             Unavailable: The outage, while more waits are left.
         """
-        if isinstance(error, CannotRecheck) and error.outage is not None:
+        self._wait_for(error.outage if isinstance(error, CannotRecheck) else None)
+
+    def _wait_for(self, outage: Unavailable | None) -> None:
+        """Retry the start after an outage, if there is one and waits are left.
+
+        Raises:
+            Unavailable: The outage.
+        """
+        if outage is not None:
             self._num_waits += 1
             if self._num_waits <= MAX_WAITS:
-                raise error.outage
+                raise outage
 
     async def _fetched(self, history: OfferedHistory) -> Collection[Submission]:
         """Return the submissions; fetch and check the models that the next rounds will score.

@@ -50,3 +50,17 @@ def require_device(settings: Settings) -> None:
             f"--device cuda: torch {torch} is built for CPUs only; install a build for CUDA, or "
             "use --device cpu"
         )
+
+
+def require_web_client(settings: Settings) -> None:
+    """Look for the client that reads receipts at an address, if the settings name one.
+
+    Raises:
+        CommandError: It is not installed; says how to install it.
+    """
+    addresses = [place for place in settings.cold_start_from if isinstance(place, str)]
+    if addresses and find_spec("httpx2") is None:
+        raise CommandError(
+            f"--cold-start-from {addresses[0]}: an address needs httpx2, which is not installed: "
+            "run pip install 'sn37[hub]', or copy the rounds to a folder"
+        )

@@ -73,13 +73,6 @@ def is_this_machine(network: str) -> bool:
     return _is_loopback(urlsplit(network).hostname or "")
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _split(given: object) -> object:
     """Split the values of an environment variable at commas and spaces."""
     return given.replace(",", " ").split() if isinstance(given, str) else given
@@ -175,9 +168,47 @@ WebhookKinds = Annotated[
 ]
 
 
-def _split_paths(given: object) -> object:
-    """Split the paths of an environment variable, separated as in ``PATH``."""
-    return [part for part in given.split(os.pathsep) if part] if isinstance(given, str) else given
+def _receipt_places(given: object) -> object:
+    """Return folders as paths, and addresses as they are, checked.
+
+    A variable separates folders as ``PATH`` does; with an address in it, by spaces or commas.
+    """
+    if isinstance(given, str):
+        given = _split(given) if "://" in given else [p for p in given.split(os.pathsep) if p]
+    if not isinstance(given, list | tuple):
+        return given
+    return [_receipt_place(place) if isinstance(place, str | Path) else place for place in given]
 
 
-UserPaths = Annotated[tuple[UserPath, ...], NoDecode, BeforeValidator(_split_paths)]
+def _receipt_place(place: str | Path) -> str | Path:
+    if isinstance(place, Path) or "://" not in place:
+        return _user_path(Path(place))
+    return _receipt_address(place)
+
+
+def _receipt_address(address: str) -> str:
+    """Return the address of a folder on a server, with a slash at its end."""
+    expected = "expected an address such as https://HOST/rounds"
+    try:
+        parts = urlsplit(address)
+        port, host = parts.port, parts.hostname
+    except ValueError as error:
+        raise ValueError(expected) from error
+    is_plain = address.isascii() and address.isprintable() and not re.search(r"[\s\\]", address)
+    if not host or port == 0 or not is_plain or parts.scheme not in ("https", "http"):
+        raise ValueError(expected)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError(f"{expected}, without a password or a query")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ValueError(f"{expected}; http is only for this machine")
+    return f"{address.rstrip('/')}/"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+ReceiptPlaces = Annotated[tuple[Path | str, ...], NoDecode, BeforeValidator(_receipt_places)]

@@ -33,9 +33,9 @@ from sn37.app.config.setting_types import (
     HostAndPort,
     Name,
     NetworkName,
+    ReceiptPlaces,
     StartTime,
     UserPath,
-    UserPaths,
     WebhookAddress,
     WebhookKinds,
     expanded,
@@ -117,8 +117,9 @@ class Settings(BaseSettings):
     webhook: WebhookAddress | None = None
     webhook_format: Literal["auto", "json", "discord", "slack"] = "auto"  # auto: by its host
     webhook_kinds: WebhookKinds = ("crown", "degraded", "weights", "disk")
-    # Folders of rounds published by other validators; only an empty state begins with them.
-    cold_start_from: UserPaths = ()
+    # Rounds published by other validators, in folders or at https addresses; only an empty state
+    # begins with them.
+    cold_start_from: ReceiptPlaces = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     json_file: UserPath | None = None
     # Used by ``sn37 upgrade`` only.
@@ -130,7 +131,7 @@ class Settings(BaseSettings):
         return self.network == "simnet"
 
     @property
-    def _is_for_trials(self) -> bool:
+    def is_for_trials(self) -> bool:
         """True if validators of the network need not all have the schedule that ships."""
         return self.network in ("simnet", "local", "test") or is_this_machine(self.network)
 
@@ -167,7 +168,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _keep_the_rules_out_of_reach(self) -> Self:
         """Refuse settings that would make this validator score differently from all others."""
-        if self.schedule is not None and not self._is_for_trials:
+        if self.schedule is not None and not self.is_for_trials:
             raise ValueError(
                 "schedule: only on simnet, local, test and addresses of this machine, not on "
                 f"{self.network}: all validators share the schedule that ships"

@@ -145,5 +145,5 @@ def removable(installation: Installation, *, keep: int) -> list[str]:
 
 def _failed(arguments: tuple[str, ...], output: str) -> ReleaseRefused:
     lines = [line for line in output.splitlines() if line.strip()] or ["no output"]
-    telling = [line for line in lines if line.startswith(("error:", "MISSING"))] or lines[-1:]
+    telling = [line for line in lines if line.startswith(("error:", "failed "))] or lines[-1:]
     return ReleaseRefused(f"trial of sn37 {' '.join(arguments[:2])} failed: {one_line(telling[0])}")

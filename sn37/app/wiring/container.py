@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dependency_injector import containers, providers
 
-from sn37.adapters.receipts.folder import receipts_in, write_round
+from sn37.adapters.receipts.address import receipts_at
+from sn37.adapters.receipts.folder import write_index, write_round
 from sn37.adapters.scoring.sandbox.probe import probe as probe_host
 from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.adapters.signatures import is_signed_by
@@ -325,6 +326,13 @@ class Container(containers.DeclarativeContainer):
     )
     verify_signature = providers.Object(is_signed_by)
     write_round = providers.Object(write_round)
+    write_index = providers.Object(write_index)
+    origins = providers.Callable(  # what other validators publish
+        receipts_at,
+        settings.provided.cold_start_from,
+        providers.Callable(_file, settings.provided.state_dir, "offers"),
+        clock,
+    )
     scratch = providers.Factory(  # a state for past rounds, beside the validator's own
         patiently,
         providers.Factory(
@@ -337,7 +345,7 @@ class Container(containers.DeclarativeContainer):
     )
     starter = providers.Factory(
         build_starter,
-        origins=providers.Callable(receipts_in, settings.provided.cold_start_from),
+        origins=origins,
         verify=verify_signature,
         network=network,
         loaded=loaded,
@@ -361,7 +369,7 @@ class Container(containers.DeclarativeContainer):
     drop_late_scratch = providers.Callable(remove_scratch, late_file)
     missed = providers.Singleton(
         build_missed_rounds,
-        origins=providers.Callable(receipts_in, settings.provided.cold_start_from),
+        origins=origins,
         verify=verify_signature,
         network=network,
         loaded=loaded,

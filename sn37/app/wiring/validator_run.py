@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from dependency_injector import providers
@@ -13,7 +14,7 @@ import sn37
 from sn37.app.actors.pruner import require_enough_history
 from sn37.app.cold_start.starter import is_empty
 from sn37.app.config import path_checks as folders
-from sn37.app.config.requirements import require_device, require_packages
+from sn37.app.config.requirements import require_device, require_packages, require_web_client
 from sn37.app.config.setting_types import host_and_port
 from sn37.app.config.settings import Settings, require_wallet
 from sn37.app.errors import CommandError
@@ -54,6 +55,7 @@ def run_validator(settings: Settings, stop: StopRequest) -> int:
     asyncio.run(require_checks(loaded, is_simulated=settings.is_simnet))
     require_enough_history(settings.keep_history, loaded.schedule)
     require_packages(settings)
+    require_web_client(settings)
     require_device(settings)
     require_wallet(settings)
     folders.require_writable(settings.state_dir)
@@ -99,7 +101,10 @@ async def _live(container: Container) -> None:
 
 async def _live_locked(container: Container) -> None:
     if is_empty(container.keeper().state):
-        folders.require_folders(container.settings().cold_start_from, "--cold-start-from")
+        places = container.settings().cold_start_from
+        folders.require_folders(
+            (place for place in places if isinstance(place, Path)), "--cold-start-from"
+        )
     container.metrics().follow(container.keeper(), container.loaded().schedule)
     _require_same_schedule(container)
     await _confine_workers(container)

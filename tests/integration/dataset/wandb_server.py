@@ -93,6 +93,8 @@ class WandbHost:
             return {"viewer": {"id": "1", "entity": "us", "username": "us", "flags": "{}"}}
         if operation in ("RunResumeStatus", "UpsertBucket", "CreateRunFiles"):
             return self._write(operation, variables)
+        if operation == "GetViewer":
+            return {"viewer": _viewer()}
         project = f"{variables['entity']}/{variables['project']}"
         runs = self.projects.get(project)
         if runs is None:
@@ -195,6 +197,23 @@ def _update(run: HostedRun, variables: Mapping[str, JsonValue]) -> None:
         }
     run.is_closed = False
     run.heartbeat_at = datetime.now(UTC)
+
+
+def _viewer() -> JsonValue:
+    """The account of the key, as the client's public interface asks for it."""
+    return {
+        "__typename": "User",
+        "id": "1",
+        "name": "Us",
+        "username": "us",
+        "email": "us@example.org",
+        "admin": False,
+        "flags": "{}",
+        "entity": "us",
+        "deletedAt": None,
+        "apiKeys": {"edges": []},
+        "teams": {"edges": []},
+    }
 
 
 def _listing(runs: list[HostedRun], variables: Mapping[str, JsonValue]) -> JsonValue:

@@ -6,19 +6,25 @@ import json
 import re
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import bittensor as bt
 import pytest
 
 import sn37
+from sn37.adapters.subtensor.checkup import Checkup
 from sn37.adapters.subtensor.connection import Endpoint
 from sn37.app.cli import root as main
 from sn37.app.cli.run import run
 from sn37.app.config.settings import Settings
-from sn37.app.wiring import networks, start_checks
+from sn37.app.doctor.topics import TOPICS, topic_of
+from sn37.app.wiring import doctor, networks, start_checks
 from sn37.domain.check_line import Check
+from sn37.domain.ids import Netuid
 from sn37.domain.release.version import weights_version
+from sn37.ports.errors import StoreUnavailable
+from sn37.testing.fakes import FakeClock, RecordingSink
 from tests.integration.subtensor.world import ALICE, BOB, SUBNET, World
 from tests.support.substrate import MemorySubstrate, client_over
 
@@ -40,7 +46,7 @@ def hotkey(wallets: Path) -> str:
     return str(bt.Wallet("val", "hk", path=str(wallets)).hotkey.ss58_address)
 
 
-async def nothing(settings: Settings) -> AsyncIterator[Check]:
+async def nothing(settings: Settings, *_: object) -> AsyncIterator[Check]:
     checks: Sequence[Check] = ()
     for check in checks:
         yield check
@@ -56,20 +62,23 @@ class Cli:
         tmp_path: Path,
         wallets: Path,
     ) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
+        self.monkeypatch, self._capsys = monkeypatch, capsys
         self._state, self._wallets = tmp_path, wallets
         self.with_schedule = False  # the checks of data sets and tasks take seconds
 
-    def run(self, words: str, *nodes: MemorySubstrate, wallet: bool = False) -> tuple[int, str]:
+    def run(
+        self, words: str, *nodes: MemorySubstrate, wallet: bool = False, command: str = "chain"
+    ) -> tuple[int, str]:
         endpoints = [
             Endpoint(name=f"node {i}", open=lambda n=n: client_over(n))  # type: ignore[misc]
             for i, n in enumerate(nodes)
         ]
         if nodes:
-            self._monkeypatch.setattr(networks, "endpoints", lambda settings: endpoints)
+            self.monkeypatch.setattr(networks, "endpoints", lambda settings: endpoints)
         if not self.with_schedule:
-            self._monkeypatch.setattr(start_checks, "checks_of_network", nothing)
-        args = ["chain", *words.split(), "--state-dir", str(self._state)]
+            self.monkeypatch.setattr(start_checks, "checks_of_network", nothing)
+            self.monkeypatch.setattr(doctor, "checks_of_network", nothing)
+        args = [command, *words.split(), "--state-dir", str(self._state)]
         if "--network" not in words:
             args += ["--network", "test"]
         if wallet:
@@ -210,11 +219,108 @@ def test_it_begins_with_the_lines_of_the_doctor_on_the_schedule(
 ) -> None:
     cli.with_schedule = True
     _, out = cli.run("check", node)
+    quiet_surroundings(cli.monkeypatch)
     run(main.app, ["doctor", "--network", "test"], prog_name="sn37")
     by_doctor = capsys.readouterr().out.splitlines()
-    first = next(n for n, line in enumerate(by_doctor) if " data set " in line)
-    assert out.splitlines()[: len(by_doctor) - first] == by_doctor[first:]
-    assert " endpoint node 0: " in out.splitlines()[len(by_doctor) - first]
+    end = next(n for n, line in enumerate(by_doctor) if " python: " in line)
+    assert out.splitlines()[:end] == by_doctor[:end]
+    assert " data set " in by_doctor[0]
+    assert " endpoint node 0: " in out.splitlines()[end]
+
+
+def quiet_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is asked about device, hub and wandb: other tests do that."""
+
+    async def silent(*_: object) -> None:
+        raise StoreUnavailable("not asked")
+
+    for name in ("device_facts", "hub_facts", "wandb_user"):
+        monkeypatch.setattr(doctor, name, silent)
+
+
+def test_the_doctor_ends_with_the_wallet_and_the_lines_of_the_chain(
+    cli: Cli, node: MemorySubstrate, wallets: Path
+) -> None:
+    quiet_surroundings(cli.monkeypatch)
+    code, checks = cli.check(node, node)
+    words = f"--wallet val --wallet-hotkey hk --wallet-path {wallets}"
+    out = cli.run(f"{words} --json", node, node, command="doctor")[1]
+    rows = json.loads(out)
+    by_doctor = {row["name"]: (row["grade"], row["remedy"]) for row in rows}
+    assert code == 0
+    assert by_doctor["wallet"] == ("ok", "")
+    of_chain = list(by_doctor)[list(by_doctor).index("wallet") :]
+    assert of_chain == list(checks)
+    assert {name: by_doctor[name] for name in of_chain} == {
+        name: (grade, remedy) for name, (grade, _, remedy) in checks.items()
+    }
+    topics = [TOPICS.index(topic_of(name)) for name in of_chain]
+    assert topics == sorted(topics)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", "network test needs a wallet"),
+        ("--wallet nobody --wallet-path /nowhere", "no hotkey at /nowhere/nobody/hotkeys/default"),
+    ],
+)
+def test_the_doctor_asks_for_the_wallet_that_a_start_asks_for(
+    cli: Cli, node: MemorySubstrate, words: str, said: str
+) -> None:
+    quiet_surroundings(cli.monkeypatch)
+    code, out = cli.run(words, node, command="doctor")
+    assert code == 1
+    assert re.search(rf"^failed +wallet: {said}.*; to fix it: ", out, re.M)
+
+
+class Slow(FakeClock):
+    """A clock that is ahead by three seconds whenever it is looked at again."""
+
+    def monotonic(self) -> float:
+        self.elapsed += 3
+        return self.elapsed
+
+
+@pytest.mark.parametrize(("clock", "grade"), [(FakeClock(), "ok"), (Slow(), "warning")])
+async def test_an_endpoint_that_answers_late_is_a_warning(
+    node: MemorySubstrate, clock: FakeClock, grade: str
+) -> None:
+    found = await checked(node, clock)
+    assert found["endpoint node"].grade == grade
+    assert bool(found["endpoint node"].remedy) == (grade == "warning")
+
+
+class Ahead(FakeClock):
+    """A clock that shows another time."""
+
+    ahead_s = 0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.ahead_s)
+
+
+@pytest.mark.parametrize(("late_s", "grade"), [(30, "ok"), (150, "warning"), (-150, "warning")])
+async def test_a_head_whose_time_is_not_this_machine_s_is_a_warning(
+    node: MemorySubstrate, late_s: int, grade: str
+) -> None:
+    clock = Ahead()
+    said = (await checked(node, clock))["finalized head"].detail
+    age = re.search(r"(-?\d+) s old", said)
+    assert age is not None
+    clock.ahead_s = late_s - int(age[1])
+    assert (await checked(node, clock))["finalized head"].grade == grade
+
+
+async def checked(node: MemorySubstrate, clock: FakeClock) -> dict[str, Check]:
+    checkup = Checkup(
+        endpoints=[Endpoint(name="node", open=lambda: client_over(node))],
+        netuid=Netuid(SUBNET),
+        signer=None,
+        clock=clock,
+        sink=RecordingSink(),
+    )
+    return {check.name: check async for check in checkup.run()}
 
 
 def test_a_refused_port_is_one_failed_line(cli: Cli) -> None:

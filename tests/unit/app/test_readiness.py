@@ -13,12 +13,15 @@ from sn37.app.cli import root
 from sn37.app.cli.run import run
 from sn37.app.cli.validator import main as start_validator
 from sn37.app.config import requirements
+from sn37.app.config.settings import Settings
+from sn37.app.doctor.examination import Examination
 from sn37.app.errors import CommandError
 from sn37.app.samples import plugins
 from sn37.app.samples.sources import Sources
 from sn37.app.schedule.load import load_schedule, read_schedule
 from sn37.app.schedule.readiness import require_ready, schedule_checks, sources_of
-from sn37.app.wiring import validator_run
+from sn37.app.wiring import doctor, validator_run
+from sn37.app.wiring.start_checks import checks_of_network
 from sn37.dataset_plugin import NoParameters, StaticPlugin
 from sn37.domain.check_line import Check, Grade
 from sn37.domain.schedule.competition import Freshness, Source
@@ -231,12 +234,13 @@ FAULTY = [source.name for source in sources_of(load_schedule("finney").schedule)
 
 @pytest.mark.usefixtures("few_data_sets")
 def test_validator_doctor_and_check_print_the_same_lines_for_the_same_faults(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert start_validator(["--network", "finney"]) == 1
     head, *said = capsys.readouterr().err.splitlines()
     assert head.startswith(f"error: preset finney: {len(said)} of ")
     assert all(any(f"data set {name}: not installed" in line for line in said) for name in FAULTY)
+    monkeypatch.setattr(doctor, "examinations_of_network", schedule_alone)
     run(root.app, ["doctor", "--network", "finney"], prog_name="sn37")
     by_doctor = [x for x in capsys.readouterr().out.splitlines() if x.startswith("failed ")]
     assert run(root.app, ["schedule", "check", "finney"], prog_name="sn37") == 1
@@ -244,20 +248,21 @@ def test_validator_doctor_and_check_print_the_same_lines_for_the_same_faults(
 
 
 @pytest.mark.usefixtures("few_data_sets")
-def test_the_doctor_has_the_schedule_in_its_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_doctor_has_the_schedule_in_its_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "examinations_of_network", schedule_alone)
     assert run(root.app, ["doctor", "--network", "finney", "--json"], prog_name="sn37") == 1
     found = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
-    assert found["data set word_sorting"]["present"]
+    assert found["data set word_sorting"]["grade"] == "ok"
     gone = found["data set sn18"]
-    assert (gone["present"], gone["needed"]) == (False, True)
-    assert gone["fix"] == "install the package that offers it; see docs/datasets.md"
+    assert gone["grade"] == "failed"
+    assert gone["remedy"] == "install the package that offers it; see docs/datasets.md"
 
 
-def test_the_doctor_asks_for_the_network_of_a_schedule(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert run(root.app, ["doctor", "--schedule", "mine.toml"], prog_name="sn37") == 2
-    assert "--schedule mine.toml: name the network" in capsys.readouterr().err
+def schedule_alone(settings: Settings) -> Sequence[Examination]:
+    """The first examination of a network; those after it would ask other hosts."""
+    return [Examination(name="schedule", run=lambda: checks_of_network(settings), remedy="")]
 
 
 @pytest.mark.usefixtures("few_data_sets")

@@ -134,3 +134,16 @@ def test_rounds_are_exported_to_a_folder_only(
         2,
         f"error: FOLDER {tmp_path}/file is a file, not a folder; name a folder\n",
     )
+
+
+def test_exported_rounds_are_all_in_the_index_after_each_export(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(tmp_path, statement("simnet"), statement("simnet"))
+    out = tmp_path / "out"
+    for since in ("1080", "0"):
+        words = ["receipts", "export", str(out), "--since", since]
+        assert call(capsys, tmp_path, words, "simnet") == (0, "")
+        folders = {path.name for path in out.iterdir() if path.is_dir()}
+        assert json.loads((out / "index.json").read_bytes())["rounds"].keys() == folders
+    assert folders == {"1-720", "1-1080"}

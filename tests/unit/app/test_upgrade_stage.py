@@ -121,7 +121,11 @@ def test_where_there_is_no_state_yet_none_is_tried(shop: Shop) -> None:
     [
         ("--version", (0, "sn37 0.1.0\n"), "calls itself 'sn37 0.1.0'"),
         ("--version", (1, "Traceback ...\nImportError: no torch\n"), "ImportError: no torch"),
-        ("doctor", (1, "ok  torch\nMISSING  torch: gone\n"), "sn37 doctor failed: MISSING torch"),
+        (
+            "doctor",
+            (1, "ok       a: b\nfailed   torch: gone\n"),
+            "sn37 doctor failed: failed torch: gone",
+        ),
         ("schedule check finney", (1, "error: no sn99\n"), "schedule check failed: error: no sn99"),
         (
             "state migrate",
