@@ -176,3 +176,20 @@ async def test_a_refusal_for_good_has_its_reason() -> None:
     assert found.stage == "rejected"
     assert "finding     norm 2000\nnext        train with weight decay" in text(found)
     assert "finished no round of this competition yet" in text(found)
+
+
+async def test_a_second_challenge_of_the_day_waits() -> None:
+    miner = Miner(COMMITTED)
+    miner.chain.advance(2_000)
+    earlier = a_commitment("alice", block=100)
+    submissions = {c.key: a_submission(c) for c in (earlier, COMMITTED)}
+    tried = replace(
+        a_round_result(a_round_key(1, 1_800)),
+        champion=an_entry_key("bob"),
+        entries=(an_entry_result(earlier.key),),
+    )
+    state = ValidatorState(submissions=submissions, rounds={CompetitionId(1): (tried,)})
+    found = await miner.look(state)
+    assert found.stage == "waiting"
+    assert found.judgement is not None
+    assert found.judgement.reason is Reason.CHALLENGE_LIMIT
