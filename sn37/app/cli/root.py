@@ -35,7 +35,7 @@ COMMANDS = {
     ),
     "wandb": (
         "sn37.app.cli.pages.wandb:wandb",
-        "Send the finished rounds of a validator to wandb; read-only.",
+        "Send the finished rounds that wandb lacks; a validator may be running.",
     ),
     "validator": (
         "sn37.app.cli.validator:validator",

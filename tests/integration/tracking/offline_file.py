@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,16 @@ def _row(history: Any) -> dict[str, Any]:
             inside = inside.setdefault(name, {})
         inside[last] = json.loads(item.value_json)
     return row
+
+
+def read_back(path: Path) -> dict[str, Any]:
+    """Read an offline file in another process."""
+    command = [sys.executable, __file__, str(path)]
+    return dict(json.loads(subprocess.check_output(command)))
+
+
+def offline_files(folder: Path, run_id: str) -> list[Path]:
+    return sorted(folder.glob(f"wandb/offline-run-*-{run_id}/run-{run_id}.wandb"))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ from tests.integration.dataset.wandb_server import (
     WandbHost,
     running_wandb,
 )
-from tests.integration.tracking.test_wandb_runs import offline_files, read_back
+from tests.integration.tracking.offline_file import offline_files, read_back
 
 PROJECT = "sn37-simnet"
 MINERS = {Hotkey("5Alice"): Uid(7), Hotkey("5Bob"): Uid(17)}

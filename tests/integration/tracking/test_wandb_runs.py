@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,7 +17,7 @@ from sn37.ports.errors import TrackerUnavailable
 from sn37.ports.run_tracker import RunRow
 from sn37.testing.run_tracker_contract import RunTrackerContract, a_row, a_run
 from tests.integration.dataset.wandb_server import API_KEY, Fault, WandbHost, running_wandb
-from tests.integration.tracking import offline_file
+from tests.integration.tracking.offline_file import offline_files, read_back
 
 PROJECT = "finetuning-validators"
 CLIENTS_OWN = {"_step", "_runtime"}
@@ -40,16 +37,6 @@ def rows_at(host: WandbHost, run_id: str) -> list[RunRow]:
     (run,) = (run for run in host.written(PROJECT) if run.id == run_id)
     assert [row["_step"] for row in run.rows] == list(range(len(run.rows)))
     return [{k: v for k, v in row.items() if k not in CLIENTS_OWN} for row in run.rows]
-
-
-def read_back(path: Path) -> dict[str, Any]:
-    """Read an offline file in another process."""
-    command = [sys.executable, str(offline_file.__file__), str(path)]
-    return dict(json.loads(subprocess.check_output(command)))
-
-
-def offline_files(folder: Path, run_id: str) -> list[Path]:
-    return sorted(folder.glob(f"wandb/offline-run-*-{run_id}/run-{run_id}.wandb"))
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from sn37.domain.events import RoundOpened
 from sn37.domain.ids import Block, Hotkey, Uid
 from sn37.testing.builders import a_round_key, a_round_plan
 from sn37.testing.telemetry_contract import EventSinkContract
+from tests.support.fake_world import World
 
 A, B, C = Hotkey("5A"), Hotkey("5B"), Hotkey("5C")
 
@@ -97,3 +99,14 @@ def test_every_round_is_read_back_as_it_was(
     members = Members(path)
     for number, uids in enumerate(rounds, start=1):
         assert members(Block(360 * number)) == uids
+
+
+def test_an_opened_round_reports_the_uids_of_all_members_at_its_sync_block() -> None:
+    world = World()
+    world.miner("first", 1.0, block=100)
+    world.miner("second", 0.9, block=110)
+    world.run()
+    event = next(e for e in world.sink.events if isinstance(e, RoundOpened))
+    members = asyncio.run(world.chain.metagraph(event.plan.sync)).neurons
+    assert len(members) >= 2
+    assert event.uids == {neuron.hotkey: neuron.uid for neuron in members}

@@ -27,7 +27,7 @@ def wandb(
     state_dir: options.StateDir = None,
     schedule: options.ScheduleFile = None,
 ) -> None:
-    """Send the finished rounds that wandb lacks; read-only, beside a running validator or later.
+    """Send the finished rounds that wandb lacks; a validator may be running.
 
     WANDB_API_KEY, WANDB_MODE=offline, WANDB_PROJECT, WANDB_ENTITY, WANDB_BASE_URL and WANDB_DIR
     mean what they mean to the client.
