@@ -147,6 +147,7 @@ def test_every_command_of_a_block_works(
             | "receipts"
             | "release"
             | "replay"
+            | "standings"
             | "state"
             | "status"
             | "upgrade"
@@ -204,7 +205,9 @@ def test_the_measurements_of_the_winner_rule_can_be_repeated() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=document)
 def test_the_title_of_a_document_says_for_whom_it_is(path: Path) -> None:
     title = read(path).partition("\n")[0]
-    assert re.match(r"# For (miners|validators|contributors)( and contributors)?: [a-z]", title)
+    assert re.match(
+        r"# For (miners|validators|contributors|journalists)( and contributors)?: [a-z]", title
+    )
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=document)

@@ -22,11 +22,11 @@ COMMANDS = {
         "List the models on disk and those still to be fetched; a validator may be running.",
     ),
     "champions": (
-        "sn37.app.cli.champions:champions",
+        "sn37.app.cli.pages.champions:champions",
         "List all champions with dates, scores and gains; a validator may be running.",
     ),
     "standings": (
-        "sn37.app.cli.standings:standings",
+        "sn37.app.cli.pages.standings:standings",
         "Print each competition's champion, score, gain and standings.",
     ),
     "leaderboard": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,11 +15,14 @@ from sn37.domain.ids import EntryKey, Hotkey, RoundKey
 from sn37.domain.printable import one_line
 from sn37.domain.round.state import DrawnRows, RoundResult
 from sn37.domain.schedule.schedule import Schedule
-from sn37.ports.errors import PortError
+from sn37.ports.errors import PortError, Unavailable
 from sn37.ports.receipt_source import PublishedRounds
 
+log = logging.getLogger(__name__)
+
 ROUNDS_COMPARED = 24  # the newest of each competition: a window
-MAX_OTHERS = 8
+CANNOT_BE_READ = "Its rounds cannot be read now; the operator's log says why."
+NOT_VALID = "A round of it is not valid; the operator's log says which and why."
 
 
 @dataclass(slots=True)
@@ -36,6 +40,7 @@ class _Other:
     source: PublishedRounds
     signer: Hotkey = field(default_factory=lambda: Hotkey(""))
     known: dict[RoundKey, _Compared] = field(default_factory=dict)
+    told: str = ""  # the fault that was logged last
 
 
 class Others:
@@ -78,7 +83,10 @@ class Others:
                         other.signer = record.signer
                     keys.append(mine.key)
         except PortError as error:
-            problem = one_line(str(error))
+            problem = CANNOT_BE_READ if isinstance(error, Unavailable) else NOT_VALID
+            if other.told != str(error):  # it names files of this machine, so pages do not have it
+                log.warning("%s", error)
+                other.told = str(error)
         keys.sort(key=lambda key: (-key.sync_block, key.competition))
         held = [other.known[key] for key in keys]
         return OtherValidator(

@@ -17,7 +17,7 @@ from sn37.app.cli import root
 from sn37.app.cli.run import run
 from sn37.app.leaderboard.board import all_reigns
 from sn37.app.leaderboard.leaderboard import Leaderboard
-from sn37.app.leaderboard.others import Others
+from sn37.app.leaderboard.others import CANNOT_BE_READ, NOT_VALID, Others
 from sn37.app.leaderboard.published_record import PublishedRecord
 from sn37.domain.ids import Hotkey
 from sn37.domain.round.state import ValidatorState
@@ -200,7 +200,7 @@ def test_another_validator_with_other_rows_and_crowns_differs(
 
 
 def test_a_folder_that_cannot_be_compared_is_named_with_its_fault(
-    played: World, own: Path, folder: Path, tmp_path: Path
+    played: World, own: Path, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def break_(home: Path) -> None:
         (home / "statement.json").write_text("{}")
@@ -208,9 +208,13 @@ def test_a_folder_that_cannot_be_compared_is_named_with_its_fault(
     broken = changed(folder, tmp_path / "broken", break_)
     missing, empty = tmp_path / "missing", tmp_path / "empty"
     empty.mkdir()
-    first, second, third = recorded(played, own, broken, missing, empty).validator().others
-    assert "not a receipt" in first.problem
-    assert "No such file" in second.problem
+    board = recorded(played, own, broken, missing, empty)
+    assert board.validator().others == board.validator().others
+    first, second, third = board.validator().others
+    assert len(caplog.messages) == 2  # each once
+    assert (first.problem, second.problem) == (NOT_VALID, CANNOT_BE_READ)
+    assert "not a receipt" in caplog.messages[0]
+    assert "No such file" in caplog.messages[1]
     assert (third.problem, third.num_compared) == ("", 0)
 
 

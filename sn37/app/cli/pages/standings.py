@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from sn37.app.cli import boards, options
+from sn37.app.cli import options
+from sn37.app.cli.pages import boards
 
 if TYPE_CHECKING:
     from sn37.app.leaderboard.views import CompetitionView
@@ -24,9 +25,10 @@ def standings(
     schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print each competition's champion, score, gain and standings; a validator may be running.
+    """Print each competition's champion, score, gain and standings.
 
-    The record is that of the state folder, of exported rounds, or of a leaderboard elsewhere.
+    The record is that of the state folder, where a validator may be running, of exported rounds,
+    or of a leaderboard elsewhere.
     """
     flags = {k: v for k, v in locals().items() if k not in ("receipts", "address", "as_json")}
     from sn37.app.leaderboard.board import competitions  # slow to import

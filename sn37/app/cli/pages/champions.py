@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from sn37.app.cli import boards, options
+from sn37.app.cli import options
+from sn37.app.cli.pages import boards
 
 if TYPE_CHECKING:
     from sn37.app.leaderboard.views import ReignLine
