@@ -92,7 +92,7 @@ def test_a_busy_validator_at_eighty_columns() -> None:
         "scoring   competition 1, round 8123400: model 3 of 5, 5Dcxuq..1dDS",
         "          ████████████░░░░░░░░ 12 of 20 blocks, 2 min left",
         "next      round 8123760 in 1 h 11 min, 358 blocks; block 8123402, 24 s old",
-        "queue     3 models ready for their first round, 2 to be fetched",
+        "queue     3 models ready for a first round, 2 to be fetched",
         "last      competition 1, round 8123400: 5Dcxuq..1dDS with 0.9631, 3.69% lower",
     ]
 
