@@ -134,6 +134,8 @@ def test_time_left_counts_the_models_after_this_one_and_runs_down() -> None:
     assert view.rows()[-1].endswith("10 of 20 blocks, 30 s left")
     view.now_s += 2.0
     assert view.rows()[-1].endswith("28 s left")
+    view.now_s += 1_000.0
+    assert view.rows()[-1].endswith("27 s left"), "the other nine blocks are still to come"
 
 
 def test_without_a_scored_block_no_time_is_guessed() -> None:

@@ -177,7 +177,8 @@ class LiveView:
             return None
         others = (scoring.num_entries - scoring.number) * scoring.num_blocks
         blocks = scoring.num_blocks - scoring.done + others
-        return max(0.0, blocks * self._pace_s - (now - self._scored_s))
+        # A block that takes longer than usual, such as a model's first, is not over before it is.
+        return max(0.0, blocks * self._pace_s - min(now - self._scored_s, self._pace_s))
 
     def _next_forms(self, event: HeadAdvanced, came_s: float, now: float) -> tuple[str, ...]:
         block = event.head.number

@@ -76,7 +76,11 @@ class Fetcher:
         self._under_way: dict[EntryKey, _Transfer] = {}
         self._expected: tuple[tuple[object, ...], tuple[Expected, ...]] = ((), ())
         self._queue: QueueChanged | None = None  # as reported last
-        self._counted: tuple[object, object] = (None, None)  # what that was computed from
+        self._counted: tuple[object, object, object] = (
+            None,
+            None,
+            None,
+        )  # what that was computed from
 
     async def run(self) -> None:
         self._under_way.clear()
@@ -221,7 +225,7 @@ class Fetcher:
     def _report_queue(self) -> None:
         """Report how many submissions wait for their first round, if that has changed."""
         state = self._keeper.state
-        basis = (state.submissions, state.rounds)
+        basis = (state.submissions, state.rounds, state.open_rounds)
         if all(map(is_, basis, self._counted)):
             return
         self._counted = basis
@@ -231,11 +235,13 @@ class Fetcher:
             for key in self._keeper.history(competition).entered
         }
         copies = duplicates_of(state.submissions.values(), entered=entered)
+        under_way = {key for opened in state.open_rounds.values() for key in opened.plan.entries}
         newest = {key.hotkey: key for key in sorted(state.submissions, key=lambda k: k.block)}
         left = [
             state.submissions[key]
             for key in newest.values()
-            if key not in entered and key not in copies and not state.submissions[key].rejection
+            if not (key in entered or key in under_way or key in copies)
+            and state.submissions[key].rejection is None
         ]
         num_fetched = sum(s.artifact is not None for s in left)
         queue = QueueChanged(num_fetched=num_fetched, num_waiting=len(left) - num_fetched)

@@ -23,6 +23,7 @@ from sn37.testing.builders import (
     a_block_ref,
     a_commitment,
     a_competition,
+    a_round_plan,
     a_schedule,
     a_source,
     a_stage,
@@ -114,9 +115,11 @@ async def test_the_queue_is_reported_when_it_changes_without_copies_and_replaced
     async with scene.fetching():
         await scene.head(HEAD)
         await scene.head(HEAD + 1)
+        await scene.keeper.open_round(a_round_plan(entries=(a_commitment("a", 100).key,)))
         await scene.head(HEAD + 2)
+        await scene.head(HEAD + 3)
     counts = [(e.num_fetched, e.num_waiting) for e in scene.sink.of(QueueChanged)]
-    assert counts == [(1, 3), (2, 1)]
+    assert counts == [(1, 3), (2, 1), (1, 1)], "one is scored in its first round"
 
 
 async def test_t40_many_slow_repositories_hold_up_the_others_for_twenty_minutes() -> None:
