@@ -92,7 +92,7 @@ def test_a_busy_validator_at_eighty_columns() -> None:
         "scoring   competition 1, round 8123400: model 3 of 5, 5Dcxuq..1dDS",
         "          ████████████░░░░░░░░ 12 of 20 blocks, 2 min left",
         "next      round 8123760 in 1 h 11 min, 358 blocks; block 8123402, 24 s old",
-        "queue     3 models ready for their first round, 2 to be fetched",
+        "queue     3 models ready for a first round, 2 to be fetched",
         "last      competition 1, round 8123400: 5Dcxuq..1dDS with 0.9631, 3.69% lower",
     ]
 
@@ -134,6 +134,8 @@ def test_time_left_counts_the_models_after_this_one_and_runs_down() -> None:
     assert view.rows()[-1].endswith("10 of 20 blocks, 30 s left")
     view.now_s += 2.0
     assert view.rows()[-1].endswith("28 s left")
+    view.now_s += 1_000.0
+    assert view.rows()[-1].endswith("27 s left"), "the other nine blocks are still to come"
 
 
 def test_without_a_scored_block_no_time_is_guessed() -> None:

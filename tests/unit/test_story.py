@@ -109,9 +109,9 @@ def test_heads_are_said_once_an_hour() -> None:
     for number in range(700):
         said += story(a_head(8_122_000 + number), timedelta(seconds=12))
     assert said == [
-        "following block 8122000, next round at 8123400 in 1400 blocks",
+        "following block 8122000, next round at 8123400 in 1,400 blocks",
         f"following block {8_122_000 + HEADS_EVERY // timedelta(seconds=12)}, "
-        "next round at 8123400 in 1100 blocks",
+        "next round at 8123400 in 1,100 blocks",
         "following block 8122600, next round at 8123400 in 800 blocks",
     ]
 

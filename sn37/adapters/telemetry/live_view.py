@@ -146,8 +146,9 @@ class LiveView:
             yield self._next_forms(*self._head, now)
         if (queue := self._queue) is not None:
             ready, left = queue.num_fetched, queue.num_waiting
+            models = wording.counted(ready, "model")
             yield (
-                f"queue     {ready} models ready for their first round, {left} to be fetched",
+                f"queue     {models} ready for a first round, {left} to be fetched",
                 f"queue     {ready} ready, {left} to fetch",
             )
         if self._last is not None:
@@ -176,21 +177,24 @@ class LiveView:
             return None
         others = (scoring.num_entries - scoring.number) * scoring.num_blocks
         blocks = scoring.num_blocks - scoring.done + others
-        return max(0.0, blocks * self._pace_s - (now - self._scored_s))
+        # A block that takes longer than usual, such as a model's first, is not over before it is.
+        return max(0.0, blocks * self._pace_s - min(now - self._scored_s, self._pace_s))
 
     def _next_forms(self, event: HeadAdvanced, came_s: float, now: float) -> tuple[str, ...]:
-        block, left = event.head.number, event.next_sync - event.head.number
+        block = event.head.number
+        num_left = event.next_sync - block
+        left = wording.counted(num_left, "block")
         age = wording.duration(now - came_s)
         if self._block_s is None:
             return (
-                f"next      round {event.next_sync} in {left} blocks; block {block}, {age} old",
-                f"next      round {event.next_sync} in {left} blocks",
-                f"next      {event.next_sync}, {left} blocks",
+                f"next      round {event.next_sync} in {left}; block {block}, {age} old",
+                f"next      round {event.next_sync} in {left}",
+                f"next      {event.next_sync}, {left}",
             )
-        when = wording.duration(max(0.0, left * self._block_s - (now - came_s)))
+        when = wording.duration(max(0.0, num_left * self._block_s - (now - came_s)))
         return (
-            f"next      round {event.next_sync} in {when}, {left} blocks; block {block}, {age} old",
-            f"next      round {event.next_sync} in {when}, {left} blocks",
+            f"next      round {event.next_sync} in {when}, {left}; block {block}, {age} old",
+            f"next      round {event.next_sync} in {when}, {left}",
             f"next      {event.next_sync} in {when}",
             f"next      in {when}",
         )

@@ -54,6 +54,11 @@ def why(reason: Reason | None, detail: str, labels: Labels) -> str:
     return found if reason is None else f"{reason.value}: {found or reason.meaning}"
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun, which forms its plural with an s."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def duration(seconds: float) -> str:
     """Return a time for people, like "40 s", "12 min" or "5 h 10 min"."""
     if seconds < 60:
@@ -104,7 +109,8 @@ def set_up(event: events.SetUpAdvanced) -> str:
 def following(event: events.HeadAdvanced) -> str:
     """Return the line of a head; most heads are not said."""
     left = event.next_sync - event.head.number
-    return f"following block {event.head.number}, next round at {event.next_sync} in {left} blocks"
+    when = f"at {event.next_sync} in {counted(left, 'block')}"
+    return f"following block {event.head.number}, next round {when}"
 
 
 def recovered(what: str, after: timedelta | None) -> str:
@@ -122,10 +128,9 @@ def line(event: events.Event, labels: Labels) -> str | None:
 @line.register
 def _(event: events.ValidatorStarted, labels: Labels) -> str:
     place = "simnet" if event.network == "simnet" else f"{event.network}, netuid {event.netuid}"
-    recorded = "1 round" if event.num_rounds == 1 else f"{event.num_rounds} rounds"
     return (
         f"started   sn37 {event.version} on {place}: schedule {event.fingerprint[:16]}, "
-        f"hotkey {event.hotkey}, {recorded} recorded"
+        f"hotkey {event.hotkey}, {counted(event.num_rounds, 'round')} recorded"
     )
 
 
@@ -178,7 +183,7 @@ def _(event: events.RoundOpened, labels: Labels) -> str:
     num_samples = sum(len(draw.batch.samples) for draw in plan.draws)
     champion = entry(plan.champion, labels) if plan.champion else "none"
     return (
-        f"opened    {plan.key}: {len(plan.entries)} models, "
+        f"opened    {plan.key}: {counted(len(plan.entries), 'model')}, "
         f"{num_samples} samples each, champion {champion}"
     )
 

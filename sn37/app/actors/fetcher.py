@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import dataclass, replace
+from operator import is_
 
 from sn37.app.rounds.model_fetch import fetch_model, fetch_step
 from sn37.app.rounds.state_keeper import StateKeeper
@@ -19,13 +20,13 @@ from sn37.domain.events import (
     SubmissionFetched,
     SubmissionRefused,
 )
-from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, EntryKey, Hotkey
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, EntryKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.commitment import Commitment
-from sn37.domain.submission.duplicates import copied_from
+from sn37.domain.submission.duplicates import copied_from, duplicates_of
 from sn37.domain.submission.eligibility import restart_clock
 from sn37.domain.submission.models import ModelArtifact
 from sn37.domain.submission.submission import Submission
@@ -75,6 +76,11 @@ class Fetcher:
         self._under_way: dict[EntryKey, _Transfer] = {}
         self._expected: tuple[tuple[object, ...], tuple[Expected, ...]] = ((), ())
         self._queue: QueueChanged | None = None  # as reported last
+        self._counted: tuple[object, object, object] = (
+            None,
+            None,
+            None,
+        )  # what that was computed from
 
     async def run(self) -> None:
         self._under_way.clear()
@@ -217,22 +223,31 @@ class Fetcher:
         self._sink.emit(SubmissionRefused(key=commitment.key, reason=reason, detail=detail))
 
     def _report_queue(self) -> None:
-        """Report how many newest submissions wait for their first round, if that has changed."""
-        newest: dict[Hotkey, Submission] = {}
-        for key, submission in self._keeper.state.submissions.items():
-            known = newest.get(key.hotkey)
-            if known is None or known.commitment.block < key.block:
-                newest[key.hotkey] = submission
-        left = [s for s in newest.values() if s.rejection is None and not self._was_tried(s)]
+        """Report how many submissions wait for their first round, if that has changed."""
+        state = self._keeper.state
+        basis = (state.submissions, state.rounds, state.open_rounds)
+        if all(map(is_, basis, self._counted)):
+            return
+        self._counted = basis
+        entered = {
+            key
+            for competition in {*state.rounds, *state.past}
+            for key in self._keeper.history(competition).entered
+        }
+        copies = duplicates_of(state.submissions.values(), entered=entered)
+        under_way = {key for opened in state.open_rounds.values() for key in opened.plan.entries}
+        newest = {key.hotkey: key for key in sorted(state.submissions, key=lambda k: k.block)}
+        left = [
+            state.submissions[key]
+            for key in newest.values()
+            if not (key in entered or key in under_way or key in copies)
+            and state.submissions[key].rejection is None
+        ]
         num_fetched = sum(s.artifact is not None for s in left)
         queue = QueueChanged(num_fetched=num_fetched, num_waiting=len(left) - num_fetched)
         if queue != self._queue:
             self._queue = queue
             self._sink.emit(queue)
-
-    def _was_tried(self, submission: Submission) -> bool:
-        commitment = submission.commitment
-        return commitment.key in self._keeper.history(commitment.competition).entered
 
     def _pause(self, key: EntryKey, block: Block) -> int:
         """Return the blocks until the next attempt; they double with every attempt."""

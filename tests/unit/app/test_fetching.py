@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from sn37.app.actors.fetcher import MAX_ALL_TRANSFERS, MAX_TRANSFERS, SLOW_BLOCKS, Fetcher
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.supervision.heads import Heads
-from sn37.domain.events import Degraded
+from sn37.domain.events import Degraded, QueueChanged
 from sn37.domain.ids import Block
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.competition import Freshness
@@ -23,6 +23,7 @@ from sn37.testing.builders import (
     a_block_ref,
     a_commitment,
     a_competition,
+    a_round_plan,
     a_schedule,
     a_source,
     a_stage,
@@ -97,6 +98,28 @@ async def test_t40_a_slow_repository_holds_up_nobody() -> None:
     async with scene.fetching():
         await scene.head(HEAD)
         assert scene.here == set("bcdef")
+
+
+async def test_the_queue_is_reported_when_it_changes_without_copies_and_replaced_ones() -> None:
+    scene = Scene()
+    await scene.commit(*"abc")
+    copy, replaced = a_commitment("copy", 200), a_commitment("a", 50)
+    tensors = an_artifact(a_commitment("b", 101)).tensor_digest
+    await scene.keeper.add_submissions(
+        [
+            a_submission(copy, artifact=replace(an_artifact(copy), tensor_digest=tensors)),
+            a_submission(replaced),
+        ]
+    )
+    scene.models.slow = {"c/model"}
+    async with scene.fetching():
+        await scene.head(HEAD)
+        await scene.head(HEAD + 1)
+        await scene.keeper.open_round(a_round_plan(entries=(a_commitment("a", 100).key,)))
+        await scene.head(HEAD + 2)
+        await scene.head(HEAD + 3)
+    counts = [(e.num_fetched, e.num_waiting) for e in scene.sink.of(QueueChanged)]
+    assert counts == [(1, 3), (2, 1), (1, 1)], "one is scored in its first round"
 
 
 async def test_t40_many_slow_repositories_hold_up_the_others_for_twenty_minutes() -> None:
