@@ -9,6 +9,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 
+from sn37.adapters.scoring.sandbox.layers import Sandbox
 from sn37.adapters.system import host
 from sn37.adapters.system.clock import SystemClock
 from sn37.app.config.requirements import DRIVERS, REAL_NETWORKS, SIMNET
@@ -47,13 +48,14 @@ from sn37.ports.host_facts import DeviceFacts, HubFacts
 
 SCHEDULE_LIMIT_S = 120.0  # each plug-in starts a process
 DEVICE_LIMIT_S = 110.0
+SANDBOX_LIMIT_S = 90.0  # the process that tries the layers has 60 s
 CHAIN_LIMIT_S = 180.0
 ACCOUNT_LIMIT_S = SCHEDULE_LIMIT_S + 60.0  # plug-ins are asked first whether they need it
 _HUB_PACKAGE, _WANDB_PACKAGE = "huggingface_hub", "wandb"
 
 
 async def device_facts(settings: Settings) -> DeviceFacts:
-    """Measure the device that scores; tests replace this function and the next two.
+    """Measure the device that scores; tests replace this function and the next three.
 
     Raises:
         ScorerUnavailable: It does not work.
@@ -85,6 +87,16 @@ async def wandb_user() -> str:
     return await wandb_user()
 
 
+def host_sandbox() -> Sandbox:
+    """Return the layers that this host offers.
+
+    Raises:
+        OSError: They cannot be found out.
+    """
+    found: Sandbox = Container().host_sandbox()
+    return found
+
+
 def examinations_of_machine() -> Sequence[Examination]:
     """Return what can be examined without a network: nothing is sent or measured."""
     needs = needs_of("simnet", is_for_trials=True)
@@ -96,7 +108,7 @@ def examinations_of_machine() -> Sequence[Examination]:
             lambda: [machine_checks.check_driver(is_there=any(d.exists() for d in DRIVERS))],
             Grade.WARNING,
         ),
-        Examination(name="sandbox", run=_sandbox, remedy=SANDBOX.remedy),
+        Examination(name="sandbox", run=_sandbox, remedy=SANDBOX.remedy, limit_s=SANDBOX_LIMIT_S),
         *_limits(needs),
     )
 
@@ -130,7 +142,7 @@ def examinations_of_network(settings: Settings) -> Sequence[Examination]:
             remedy=DEVICE.remedy,
             limit_s=DEVICE_LIMIT_S,
         ),
-        Examination(name="sandbox", run=_sandbox, remedy=SANDBOX.remedy),
+        Examination(name="sandbox", run=_sandbox, remedy=SANDBOX.remedy, limit_s=SANDBOX_LIMIT_S),
         *_limits(needs),
         Examination(
             name=DISK.name,
@@ -193,7 +205,7 @@ async def _device(settings: Settings, needs: Needs) -> AsyncIterator[Check]:
 
 
 async def _sandbox() -> AsyncIterator[Check]:
-    sandbox = await asyncio.to_thread(Container().host_sandbox)
+    sandbox = await asyncio.to_thread(host_sandbox)
     for row in sandbox.rows():
         if row.present:
             detail = f"version {sandbox.landlock_abi}" if row.layer == "landlock" else "works"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from sn37.adapters.scoring.sandbox.layers import Layer, Sandbox
 from sn37.adapters.system import host
 from sn37.app.cli import root
 from sn37.app.cli.run import run
@@ -267,7 +268,8 @@ async def test_a_reader_who_leaves_early_ends_all_checks() -> None:
 @pytest.fixture
 def surroundings(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, object]:
     """Answers of the device, the hub and wandb, an exception each may be; tests change them."""
-    answers: dict[str, object] = {"device": A40, "hub": HUB, "wandb": "me"}
+    whole = Sandbox(layers=frozenset(Layer), landlock_abi=7)
+    answers: dict[str, object] = {"device": A40, "hub": HUB, "wandb": "me", "sandbox": whole}
 
     def answering(name: str) -> Callable[..., object]:
         async def answer(*_: object) -> object:
@@ -281,6 +283,7 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, object]:
     monkeypatch.setattr(wiring, "device_facts", answering("device"))
     monkeypatch.setattr(wiring, "hub_facts", answering("hub"))
     monkeypatch.setattr(wiring, "wandb_user", answering("wandb"))
+    monkeypatch.setattr(wiring, "host_sandbox", lambda: answers["sandbox"])
     monkeypatch.setattr(wiring, "find_spec", lambda name: find_spec("json"))  # all are installed
     monkeypatch.setattr(wiring, "version", lambda name: "")
     monkeypatch.setattr(wiring, "checks_of_network", of_schedule)
@@ -351,6 +354,33 @@ def test_what_keeps_a_validator_of_the_network_from_running_is_exit_code_1(
     assert code == 1
     assert [n for n, (grade, *_) in rows.items() if grade == "failed"] == [line]
     assert rows[line][2]
+
+
+@pytest.mark.parametrize("layer", Layer)
+def test_each_layer_of_the_sandbox_has_a_line_and_two_are_essential(
+    surroundings: dict[str, object], capsys: pytest.CaptureFixture[str], layer: Layer
+) -> None:
+    code, rows = examined(capsys, "--network", "simnet")
+    assert (code, rows[f"sandbox: {layer}"][0]) == (0, "ok")
+    surroundings["sandbox"] = Sandbox(layers=frozenset(Layer) - {layer}, landlock_abi=7)
+    code, rows = examined(capsys, "--network", "simnet")
+    grade, detail, remedy = rows[f"sandbox: {layer}"]
+    is_essential = layer in (Layer.LANDLOCK, Layer.SECCOMP)
+    assert (code, grade) == ((1, "failed") if is_essential else (0, "warning"))
+    assert detail.startswith("missing: ")
+    assert remedy.endswith("--allow-weak-sandbox") == is_essential
+
+
+def test_a_sandbox_that_cannot_be_tried_is_a_failed_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise OSError("cannot find out how to confine workers")
+
+    monkeypatch.setattr(wiring, "host_sandbox", broken)
+    code, rows = examined(capsys)
+    assert (code, rows["sandbox"][0]) == (1, "failed")
+    assert "cannot find out how to confine workers" in rows["sandbox"][1]
 
 
 def test_simnet_needs_neither_accounts_nor_wallet_nor_a_gpu(
