@@ -7,13 +7,12 @@ therefore leaves only complete models there.
 from __future__ import annotations
 
 import shutil
-import stat
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sn37.adapters.admission.stored_facts import cache_key, inventory_of, read_facts
+from sn37.adapters.folder_size import bytes_below
 from sn37.domain.submission.models import Held, Inventory, ModelRef
 
 _DOOMED = "doomed-"
@@ -60,7 +59,7 @@ class ModelCache:
         Args:
             claims: Other folders that are being filled, with the maximum size of each.
         """
-        brought = {f: _size(f) for f in _folders(self._partial) if f != partial}
+        brought = {f: bytes_below(f) for f in _folders(self._partial) if f != partial}
         names = {folder.name for folder in claims}  # may become complete at any moment
         homes = [home for home in _folders(self._models) if home.name not in names]
         facts = [found for home in homes if (found := read_facts(home)) is not None]
@@ -71,10 +70,12 @@ class ModelCache:
 
     def inventory(self, refs: Collection[ModelRef], quota_bytes: int) -> Inventory:
         """See ``ModelStore.inventory``."""
-        sizes = {f.name: Held(size_bytes=_size(f), complete=False) for f in _folders(self._partial)}
+        sizes = {
+            f.name: Held(size_bytes=bytes_below(f), complete=False) for f in _folders(self._partial)
+        }
         for home in _folders(self._models):
             is_whole = not home.name.startswith(_DOOMED)
-            sizes[home.name] = Held(size_bytes=_size(home), complete=is_whole)
+            sizes[home.name] = Held(size_bytes=bytes_below(home), complete=is_whole)
         return inventory_of(sizes, refs, quota_bytes=quota_bytes, folder=self._root)
 
     def evict(self, *, keep: Collection[ModelRef], busy: Collection[Path]) -> int:
@@ -101,16 +102,6 @@ def _delete(folder: Path) -> int:
             folder = folder.rename(folder.with_name(f"{_DOOMED}{folder.name}"))
         except FileNotFoundError:
             return 0
-    size = _size(folder)
+    size = bytes_below(folder)
     shutil.rmtree(folder)
-    return size
-
-
-def _size(folder: Path) -> int:
-    """Return the bytes of the files below; files that vanish meanwhile do not count."""
-    size = 0
-    for file in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            found = file.stat()
-            size += found.st_size if stat.S_ISREG(found.st_mode) else 0
     return size

@@ -7,6 +7,7 @@ import resource
 import shutil
 from pathlib import Path
 
+from sn37.adapters.folder_size import bytes_below
 from sn37.ports.host_facts import DiskFacts
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container
@@ -42,12 +43,5 @@ def disk_of(folder: Path, models: Path) -> DiskFacts:
         folder=str(folder),
         is_writable=home.is_dir() and os.access(home, os.W_OK | os.X_OK),
         free_bytes=shutil.disk_usage(home).free,
-        model_bytes=sum(_on_disk(path) for path in models.rglob("*")) if models.is_dir() else 0,
+        model_bytes=bytes_below(models),
     )
-
-
-def _on_disk(path: Path) -> int:
-    try:
-        return path.lstat().st_blocks * 512
-    except FileNotFoundError:  # a validator that is running removes some
-        return 0

@@ -48,7 +48,7 @@ class PublishedRecord:
     the newest ones: a receipt has megabytes.
 
     Args:
-        verify: Checks signatures; it may accept any where they cannot be checked.
+        verify: Checks signatures.
     """
 
     def __init__(

@@ -16,6 +16,7 @@ from sn37.adapters.telemetry.head_times import HeadTimes
 from sn37.adapters.telemetry.subnet_file import NAME as SUBNET_FILE
 from sn37.adapters.telemetry.subnet_file import SubnetFile
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError
 from sn37.app.leaderboard.block_times import BlockTimes
 from sn37.app.leaderboard.leaderboard import Leaderboard
 from sn37.app.leaderboard.others import Others
@@ -56,10 +57,16 @@ def open_published(settings: Settings, folder: Path) -> Leaderboard:
     """Return the leaderboard of exported rounds, before they are read.
 
     Raises:
+        CommandError: The package that checks signatures is missing.
         ReceiptsUnavailable, OfferRefused: The folder cannot be read.
     """
     schedule = rules_of_network(settings).schedule
-    verify = _verify() or (lambda hotkey, message, signature: True)
+    verify = _verify()
+    if verify is None:
+        raise CommandError(
+            "signatures of published rounds are checked with bittensor: "
+            "run pip install 'sn37[chain]'"
+        )
     return Leaderboard(
         PublishedRecord(FolderRounds(folder), schedule=schedule, verify=verify),
         schedule=schedule,

@@ -18,6 +18,7 @@ from sn37.adapters.admission.stored_facts import (
     inventory_of,
     read_facts,
 )
+from sn37.adapters.folder_size import bytes_below
 from sn37.adapters.simnet.host.half_written import own, sweep
 from sn37.adapters.simnet.host.repositories import FolderRepositories
 from sn37.domain.ids import Digest
@@ -174,7 +175,7 @@ class FolderModelStore:
         homes = list(self._models.iterdir()) if self._models.is_dir() else []
         return {
             home.name: Held(
-                size_bytes=sum(f.stat().st_size for f in home.rglob("*") if f.is_file()),
+                size_bytes=bytes_below(home),
                 complete=not home.name.startswith(_PARTIAL),
             )
             for home in homes
@@ -190,7 +191,7 @@ class FolderModelStore:
             if not folder.name.startswith(_PARTIAL):
                 # Renamed first: a kill in the middle must not leave half an artifact.
                 folder = folder.rename(self._models / f"{own(_PARTIAL)}{folder.name}")
-            freed += sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+            freed += bytes_below(folder)
             shutil.rmtree(folder, ignore_errors=True)  # a fetch may have finished it meanwhile
         return freed
 

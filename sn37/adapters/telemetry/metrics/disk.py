@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from sn37.adapters.folder_size import bytes_below
 from sn37.adapters.telemetry.metrics.metric_table import Metric
 from sn37.adapters.telemetry.metrics.tallies import Sample
 
@@ -54,7 +54,7 @@ class DiskUse:
             yield Metric.DISK_FREE, (), usage.free
         beside = (self._state_file.with_name(self._state_file.name + e) for e in ("", "-wal"))
         yield Metric.STATE_SIZE, (), sum(map(_size_of_file, beside))
-        yield Metric.CACHE, (), sum(map(_size_of_folder, self._models))
+        yield Metric.CACHE, (), sum(map(bytes_below, self._models))
         if self._quota_bytes is not None:
             yield Metric.QUOTA, (), self._quota_bytes
 
@@ -64,10 +64,3 @@ def _size_of_file(file: Path) -> int:
         return file.stat().st_size
     except OSError:
         return 0
-
-
-def _size_of_folder(folder: Path) -> int:
-    """Return the bytes of the files below; what vanishes meanwhile does not count."""
-    return sum(
-        _size_of_file(Path(parent, name)) for parent, _, names in os.walk(folder) for name in names
-    )
