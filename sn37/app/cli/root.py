@@ -103,6 +103,7 @@ PANELS = {
             "champions",
             "standings",
             "leaderboard",
+            "wandb",
             "audit",
             "replay",
             "receipts",

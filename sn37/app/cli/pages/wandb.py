@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from datetime import UTC, datetime
 from typing import Annotated
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 
 from sn37.app.cli import options
+from sn37.app.errors import UsageError
 
 Follow = Annotated[
     bool, typer.Option("--follow", help="Continue with each round that finishes, until Ctrl-C.")
@@ -26,13 +28,18 @@ def wandb(
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
     schedule: options.ScheduleFile = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Send the finished rounds that wandb lacks; a validator may be running.
 
     WANDB_API_KEY, WANDB_MODE=offline, WANDB_PROJECT, WANDB_ENTITY, WANDB_BASE_URL and WANDB_DIR
     mean what they mean to the client.
+
+    sn37 wandb --network simnet --state-dir simnet-state
     """
-    flags = {k: v for k, v in locals().items() if k not in ("follow", "beside")}
+    if as_json and (follow or beside):
+        raise UsageError("--json reports one sending: leave out --follow")
+    flags = {k: v for k, v in locals().items() if k not in ("follow", "beside", "as_json")}
     from sn37.app.config.settings import load_settings
     from sn37.app.wiring.wandb import (  # slow to import
         destination_of,
@@ -51,6 +58,9 @@ def wandb(
         asyncio.run(sender.follow())
     else:
         num_sent = asyncio.run(sender.send())
+        if as_json:
+            typer.echo(json.dumps({"place": destination.place, "rounds_sent": num_sent}))
+            return
         what = "nothing to send"
         if num_sent:
             what = f"{num_sent:,} {'round' if num_sent == 1 else 'rounds'} sent"
