@@ -54,7 +54,7 @@ def test_a_newer_state_asks_for_an_upgrade(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        ((), f"state.sqlite is in use by another validator (process {os.getpid()})"),
+        ((), "state.sqlite is in use by another validator (process PID)"),
         (("--leaderboard", "127.0.0.1:0"), "is in use by another validator"),
         (("--health", "127.0.0.1:0"), "is in use by another validator"),
         (("--schedule", "missing.toml"), "missing.toml"),
