@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 2**26  # a year in which 200 uids change each day takes 8 MB
-# Of a line that something else has written.
+# Errors of reading lines that something else has written.
 NOT_A_LINE = (
     *(ValueError, LookupError, TypeError, AttributeError),
     *(OverflowError, RecursionError),

@@ -52,7 +52,7 @@ class BoundedConnection(H11Protocol):
 class SparseLog(logging.Filter):
     """Lets a message of one kind pass once a minute: visitors can cause as many as they like.
 
-    Kinds are told apart by the text in the program, before values are put into it.
+    Messages are of one kind if the program has one text for them, into which it puts values.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
