@@ -39,6 +39,7 @@ def champions(
         return
     for line in _lines(lineage):
         typer.echo(line)
+    boards.tell_source(address)
 
 
 def _lines(lineage: Sequence[ReignLine]) -> Iterator[str]:

@@ -39,6 +39,7 @@ def standings(
         return
     for line in _lines(pages):
         typer.echo(line)
+    boards.tell_source(address)
 
 
 def _lines(pages: Sequence[CompetitionView]) -> Iterator[str]:

@@ -92,6 +92,7 @@ def _plain(value: object) -> dict[str, object]:
 
 
 def _show_submissions(settings: Settings, hotkey: str, source: str | None, *, as_json: bool) -> int:
+    from sn37.app.cli.pages.boards import tell_source
     from sn37.app.cli.status.submissions import submission_lines
     from sn37.app.mining.base_sources import hotkey_of
     from sn37.app.status.submissions import submissions_of
@@ -114,6 +115,8 @@ def _show_submissions(settings: Settings, hotkey: str, source: str | None, *, as
     else:
         for line in submission_lines(found):
             typer.echo(line)
+    if not as_json:
+        tell_source(source)
     return 1 if found is None else 0
 
 
