@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sn37.app.leaderboard.board import MAX_COMPETITIONS, MAX_REIGNS, all_reigns, competitions
 from sn37.app.leaderboard.page_reader import explained
 from sn37.app.leaderboard.remote import MAX_TEXT, RemoteLeaderboard
-from sn37.app.leaderboard.views import Overview
+from sn37.app.leaderboard.views import CompetitionView, Overview
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import LeaderboardRefused
@@ -177,3 +178,37 @@ async def test_advice_is_ours_and_not_the_servers(tmp_path: Path, reason: str) -
     assert shown is not None
     known = next((r for r in Reason if r.value == reason), None)
     assert (shown.meaning, shown.remedy) == explained(known)[1:]
+
+
+@dataclass
+class Endless:
+    """A leaderboard that has ever more competitions and reigns."""
+
+    first: CompetitionView
+    cards: Overview
+    num_asked: int = 0
+
+    def overview(self) -> Overview:
+        return self.cards
+
+    def competition(
+        self, competition: CompetitionId, reigns_page: int = 1
+    ) -> CompetitionView | None:
+        self.num_asked += 1
+        page = replace(self.first.reigns_page, number=reigns_page, num_pages=10**9)
+        return replace(self.first, reigns_page=page)
+
+
+async def test_an_endless_leaderboard_is_read_up_to_a_bound(tmp_path: Path) -> None:
+    board = (await write_long(tmp_path / "state.sqlite")).board()
+    found = board.competition(CompetitionId(1))
+    assert found is not None
+    crowded = replace(found, reigns=found.reigns[:1] * (MAX_REIGNS // 2))
+    cards = replace(board.overview(), competitions=(found.card,) * 1_000)
+    endless = Endless(crowded, cards)
+    assert len(list(competitions(endless))) == endless.num_asked == MAX_COMPETITIONS
+    first = endless.competition(CompetitionId(1))
+    assert first is not None
+    endless.num_asked = 0
+    assert len(all_reigns(endless, first)) == MAX_REIGNS
+    assert endless.num_asked == 1
