@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sn37.app.errors import UsageError
-from sn37.domain.printable import printable
 
 if TYPE_CHECKING:
     from sn37.app.leaderboard.board import Board
@@ -53,12 +52,6 @@ def open_board(flags: dict[str, Any], receipts: Path | None, address: str | None
         board = opening.open_published(settings, receipts)
     board.read_history()
     return board
-
-
-def tell_source(address: str | None) -> None:
-    """Say on standard error whose word a command has printed, if it is another machine's."""
-    if address is not None:
-        typer.echo(f"{printable(address)} says so; nothing of it was checked here", err=True)
 
 
 def when(moment: Moment) -> str:

@@ -11,6 +11,7 @@ import typer
 
 from sn37.app.cli import options
 from sn37.app.cli.status.words import moment_text
+from sn37.app.cli.terminal.source import tell_source
 from sn37.app.errors import UsageError
 
 if TYPE_CHECKING:
@@ -92,7 +93,6 @@ def _plain(value: object) -> dict[str, object]:
 
 
 def _show_submissions(settings: Settings, hotkey: str, source: str | None, *, as_json: bool) -> int:
-    from sn37.app.cli.pages.boards import tell_source
     from sn37.app.cli.status.submissions import submission_lines
     from sn37.app.mining.base_sources import hotkey_of
     from sn37.app.status.submissions import submissions_of
