@@ -18,6 +18,7 @@ def write_whole(path: Path, content: bytes) -> None:
         OSError: The disk refused. A file that was there before is unchanged.
     """
     partial = path.with_name(f"{path.name}{PARTIAL_SUFFIX}")
+    partial.unlink(missing_ok=True)  # a pipe would be waited for, a link leads elsewhere
     partial.write_bytes(content)
     rename_whole(partial, path)
 

@@ -32,6 +32,6 @@ def test_use_cases_import_neither_wiring_nor_the_command_line() -> None:
     assert {room for room in rooms.keys() - OUTER if rooms[room] & OUTER} == set()
 
 
-@pytest.mark.parametrize("part", ["domain", "ports", "durable", "wrong_values"])
+@pytest.mark.parametrize("part", ["domain", "ports", "durable", "ordinary", "wrong_values"])
 def test_the_core_imports_the_standard_library_alone(part: str) -> None:
     assert outside(part) - {"sn37"} <= sys.stdlib_module_names

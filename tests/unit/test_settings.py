@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import sn37
 from sn37.app.config import requirements
 from sn37.app.config.settings import Settings, load_settings, require_wallet
 from sn37.app.errors import CommandError, UsageError
+from sn37.app.wiring.wandb import destination_of
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +120,7 @@ def test_a_home_folder_is_spelled_out() -> None:
             {"schedule": "mine.toml", "network": "wss://entrypoint.example:443"},
             {},
             "--schedule: only on simnet, local, test and addresses of this machine, not on "
-            "wss://entrypoint.example:443: all validators share the schedule that ships",
+            "entrypoint.example: all validators share the schedule that ships",
         ),
         (
             {"network": "test"},
@@ -276,6 +278,29 @@ def test_an_endpoint_that_is_no_address_is_refused_with_the_flag(address: str) -
 @pytest.mark.parametrize("address", ["ws://[::1]:9944", "wss://user:key@a/path", "ws://a"])
 def test_an_address_may_have_all_that_an_address_has(address: str) -> None:
     assert load_settings({"network": address}).network == address
+
+
+@pytest.mark.parametrize(
+    ("network", "name"),
+    [
+        ("finney", "finney"),
+        ("wss://me:secret@node.example:443/secret?k=secret", "node.example"),
+        ("ws://[::1]:9944/secret", "::1"),
+    ],
+)
+def test_the_name_of_a_network_is_without_keys(network: str, name: str) -> None:
+    settings = load_settings({"network": network})
+    assert settings.network_name == name
+    assert destination_of(settings, {}).project.count("secret") == 0
+    with pytest.raises(CommandError) as raised:
+        require_wallet(settings)
+    assert f"network {name} needs a wallet" in str(raised.value)
+
+
+def test_no_text_has_the_address_of_a_network() -> None:
+    files = sorted(Path(sn37.__file__).parent.rglob("*.py"))
+    quoting = [f for f in files if re.search(r"\{[\w.]*settings\.network[}!:]", f.read_text())]
+    assert not quoting, "these quote settings.network, which may have a key; use network_name"
 
 
 @pytest.mark.parametrize("name", ["state_dir", "schedule", "json_file", "wallet_path"])

@@ -237,6 +237,27 @@ def test_other_records_of_the_log_have_time_and_block_too(logged: tuple[LogSink,
     )
 
 
+def test_a_text_of_a_stranger_is_neither_a_line_of_its_own_nor_acts_on_a_terminal(
+    logged: tuple[LogSink, Path],
+) -> None:
+    _, file = logged
+    hostile = "x\n2026-01-02 12:00:00Z 1 INFO weights all to evil\r\x1b[2J\x1b]0;t\x07\u202e"
+    log = logging.getLogger("some.package")
+    log.warning("it says %s", hostile)
+    try:
+        raise ValueError(hostile)
+    except ValueError:
+        log.exception("it failed", stack_info=True)
+    lines = file.read_text().splitlines()
+    assert all(line.isprintable() for line in lines)
+    own = [line for line in lines if not line.startswith("  ")]
+    assert [line.split(maxsplit=3)[3].split(": ")[0] for line in own] == [
+        "WARNING some.package",
+        "ERROR   some.package",
+    ]
+    assert "  ValueError: x" in lines
+
+
 def test_a_full_log_is_renamed_and_a_bounded_number_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

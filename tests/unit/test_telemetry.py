@@ -150,7 +150,7 @@ def test_a_record_that_cannot_be_written_is_told_once(
     for event in every_event():
         sink.emit(event)
     (record,) = caplog.records
-    assert record.getMessage() == f"{tmp_path}: Is a directory; events are missing from it"
+    assert record.getMessage() == f"{tmp_path}: not an ordinary file; events are missing from it"
     assert sink.num_dropped == len(every_event())
 
 

@@ -11,9 +11,10 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sn37.domain.canonical import JsonValue
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 READ_TIMEOUT_S = 5.0  # for a request; programs send it at once
+MAX_CONNECTIONS = 32  # each has a thread and a file of the validator
 
 
 # An answer: True (status 200) or False (status 503), and a JSON object with details.
@@ -68,7 +70,29 @@ class HealthServer:
 
 
 class _Server(ThreadingHTTPServer):
+    """Ends the oldest connection when there are too many: honest ones last for moments."""
+
     daemon_threads = True
+
+    def __init__(self, *given: Any) -> None:
+        self._open: dict[socket.socket, None] = {}  # in the order in which they came
+        self._guard = threading.Lock()
+        super().__init__(*given)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._guard:
+            if len(self._open) >= MAX_CONNECTIONS:
+                oldest = next(iter(self._open))
+                del self._open[oldest]
+                with suppress(OSError):  # its client has closed it
+                    oldest.shutdown(socket.SHUT_RDWR)
+            self._open[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._guard:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Log defects of pages, but not clients that close the connection early."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from sn37.ordinary import open_ordinary
 
 MAX_BYTES = 16 * 2**20  # of a file; about eight days of 20 rounds of two competitions
 MAX_FINISHED = 8  # older ones are removed: at most 144 MiB are kept, about 70 days
@@ -36,6 +39,22 @@ def finish(path: Path, *, max_finished: int = MAX_FINISHED) -> None:
     path.rename(path.with_name(f"{path.stem}-{number:06}{path.suffix}"))
     for _, old in finished[: max(0, len(finished) + 1 - max_finished)]:
         old.unlink(missing_ok=True)
+
+
+def ends_in_half_a_line(path: Path) -> bool:
+    """True if an earlier run was cut off in the middle of a line.
+
+    Raises:
+        OSError: The file cannot be read, or is not an ordinary one.
+    """
+    try:
+        with open_ordinary(path) as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except FileNotFoundError:
+        return False
 
 
 class NewLines:

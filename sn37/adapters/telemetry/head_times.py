@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sn37.adapters.telemetry.event_files import event_files
 from sn37.domain.ids import Block
+from sn37.ordinary import open_ordinary
 
 NUM_PROBES = 64  # places of the files that are read, whatever their size
 _PROBE_BYTES = 2**16  # holds dozens of events
@@ -69,7 +70,7 @@ def _probed(files: Sequence[Path], sizes: Sequence[int]) -> Iterator[tuple[Block
 
 def _heads(path: Path, start: int) -> Iterator[tuple[Block, datetime]]:
     """Yield the heads in one piece of a file; lines that are cut or not events are left out."""
-    with path.open("rb") as file:
+    with open_ordinary(path) as file:
         file.seek(start)
         piece = file.read(_PROBE_BYTES)
     for line in piece.split(b"\n"):
@@ -79,7 +80,7 @@ def _heads(path: Path, start: int) -> Iterator[tuple[Block, datetime]]:
             event = json.loads(line)
             at = datetime.fromisoformat(event["at"])
             block = int(event["head"]["number"])
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
             continue
         if at.tzinfo is not None:
             yield Block(block), at

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sn37.adapters.telemetry.event_files import MAX_BYTES, finish
+from sn37.adapters.telemetry.event_files import MAX_BYTES, ends_in_half_a_line, finish
 from sn37.domain.canonical import JsonValue, as_json, canonical_json, fields_as_json
 from sn37.domain.events import Event, RoundOpened
 from sn37.domain.round.state import RoundPlan
@@ -77,7 +77,7 @@ class JsonlSink:
     def _write(self, line: bytes) -> None:
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._torn = _ends_in_half_a_line(self._path)
+            self._torn = ends_in_half_a_line(self._path)
             self._file = os.open(
                 self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
             )
@@ -119,18 +119,6 @@ def _plan(plan: RoundPlan) -> JsonValue:
             for draw in plan.draws
         ],
     }
-
-
-def _ends_in_half_a_line(path: Path) -> bool:
-    """True if an earlier run was cut off in the middle of a line."""
-    try:
-        with path.open("rb") as file:
-            if file.seek(0, os.SEEK_END) == 0:
-                return False
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) != b"\n"
-    except FileNotFoundError:
-        return False
 
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sn37.adapters.telemetry.story import Story
 from sn37.adapters.telemetry.wording import Labels
 from sn37.domain.events import Event
+from sn37.domain.printable import printable
 
 if TYPE_CHECKING:
     from sn37.ports.telemetry import EventSink
@@ -49,9 +50,17 @@ class LogSink:
 
 
 class _Format(logging.Formatter):
+    """Messages of all modules, which may quote strangers: none can look like another line, or act
+    on a terminal that shows the file.
+    """
+
     def __init__(self, story: Story) -> None:
         super().__init__("%(asctime)s %(block)s %(levelname)-7s %(part)s%(message)s")
         self._story = story
+
+    def format(self, record: logging.LogRecord) -> str:
+        first, *traceback = super().format(record).split("\n")
+        return "\n".join([first, *(f"  {printable(line)}" for line in traceback)])
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         return f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%d %H:%M:%S}Z"
@@ -59,6 +68,7 @@ class _Format(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of the library
         record.block = "-" if self._story.block is None else self._story.block
         record.part = "" if record.name == log.name else f"{record.name}: "
+        record.message = printable(record.message.replace("\n", " "))
         return super().formatMessage(record)
 
 

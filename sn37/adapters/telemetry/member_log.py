@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sn37.adapters.telemetry.event_files import ends_in_half_a_line
 from sn37.domain.canonical import canonical_json
 from sn37.domain.events import Event, RoundOpened
 from sn37.domain.ids import Block, Hotkey, Uid
+from sn37.ordinary import read_ordinary
 
 if TYPE_CHECKING:
     from sn37.ports.telemetry import EventSink
 
 log = logging.getLogger(__name__)
+
+MAX_BYTES = 2**26  # a year in which 200 uids change each day takes 8 MB
+# Errors of reading lines that something else has written.
+NOT_A_LINE = (
+    *(ValueError, LookupError, TypeError, AttributeError),
+    *(OverflowError, RecursionError),
+)
 
 _Change = tuple[Block, Mapping[Hotkey, Uid | None]]
 
@@ -55,8 +63,8 @@ class MemberLog:
             return
         line = canonical_json({"block": block, "uids": {**changed}}) + b"\n"
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        torn = ends_in_half_a_line(self._path)
         with self._path.open("ab", buffering=0) as file:
-            torn = file.tell() and not _ends_a_line(self._path)
             file.write(b"\n" + line if torn else line)
         self._known = dict(uids)
 
@@ -83,7 +91,7 @@ class Members:
 def _read(path: Path) -> list[_Change]:
     """Return the lines of the file; those that are cut are left out."""
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = read_ordinary(path, MAX_BYTES).split(b"\n")
     except FileNotFoundError:
         return []
     found: list[_Change] = []
@@ -95,7 +103,7 @@ def _read(path: Path) -> list[_Change]:
                 for hotkey, uid in told["uids"].items()
             }
             found.append((Block(int(told["block"])), uids))
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except NOT_A_LINE:
             continue
     return found
 
@@ -112,12 +120,6 @@ def _folded(changes: list[_Change], block: Block | None) -> dict[Hotkey, Uid]:
             else:
                 uids[hotkey] = uid
     return uids
-
-
-def _ends_a_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
 
 
 if TYPE_CHECKING:

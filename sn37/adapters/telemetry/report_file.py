@@ -103,6 +103,7 @@ class ReportFile:
         }
         partial = self._path.with_name(f"{self._path.name}{PARTIAL_SUFFIX}")
         try:
+            partial.unlink(missing_ok=True)  # a pipe would be waited for
             partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
             partial.replace(self._path)
         except OSError as error:

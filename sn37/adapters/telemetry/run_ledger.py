@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING
 from sn37.domain.canonical import JsonValue, canonical_json, fields_as_json
 from sn37.domain.ids import Block, CompetitionId, Hotkey, RoundKey, Uid
 from sn37.durable import sync
+from sn37.ordinary import read_ordinary
 from sn37.ports.errors import StateUnavailable
 from sn37.ports.run_tracker import LedgerRun, RunPart, TrackedRun
 
 if TYPE_CHECKING:
     from sn37.ports.run_tracker import RunLedger
+
+
+MAX_BYTES = 2**26  # a round takes 20 bytes
 
 
 class FileLedger:
@@ -55,7 +59,7 @@ class FileLedger:
                 self._read = self._from_file()
             except OSError as error:
                 raise StateUnavailable(f"{self._path}: {error.strerror or error}") from error
-            except (ValueError, LookupError, TypeError) as error:
+            except (ValueError, LookupError, TypeError, RecursionError) as error:
                 raise StateUnavailable(
                     f"{self._path} is damaged: {error}; remove it to send all rounds again, "
                     "in new runs"
@@ -81,7 +85,7 @@ class FileLedger:
     def _from_file(self) -> list[LedgerRun]:
         if not self._path.exists():
             return []
-        content = self._path.read_bytes()
+        content = read_ordinary(self._path, MAX_BYTES)
         whole = content[: content.rfind(b"\n") + 1]
         if len(whole) < len(content):
             os.truncate(self._path, len(whole))

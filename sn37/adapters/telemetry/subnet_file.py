@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sn37.domain.metagraph import SubnetSnapshot
 from sn37.durable import write_whole
+from sn37.ordinary import read_ordinary
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +54,8 @@ class SubnetFile:
 
     def _read(self) -> SubnetSnapshot | None:
         try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would hang
-            with os.fdopen(descriptor, "rb") as file:
-                content = file.read(MAX_BYTES + 1)
-            if len(content) > MAX_BYTES:
-                raise ValueError(f"larger than {MAX_BYTES // 2**20} MiB")
+            content = read_ordinary(self._path, MAX_BYTES)
             return _CONTENT.validate_json(content, strict=True).subnet
-        except (OSError, ValidationError, ValueError) as error:
+        except (OSError, ValidationError) as error:
             log.warning("%s is left out: %s", self._path, " ".join(str(error).split())[:200])
             return None

@@ -75,7 +75,7 @@ def _answer(order: Order, reports: IO[bytes]) -> None:
 def _send(order: Order, reports: IO[bytes]) -> None:
     """Send the rows that the server lacks."""
     run = _opened(order, Path(tempfile.gettempdir()), "online")
-    held = min(run.starting_step, order.num_rows)  # ``run.step`` is 0 until a row is logged
+    held = max(0, min(run.starting_step, order.num_rows))  # ``run.step`` is 0 until a row is logged
     _report(reports, Opened(num_rows=held))
     _log(run, range(held, order.num_rows))
     run.finish()

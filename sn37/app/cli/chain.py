@@ -184,8 +184,8 @@ async def _commitments(settings: Settings) -> tuple[BlockRef, CommitmentBook]:
         head = await chain.head()
         if not (await chain.metagraph(head)).neurons:
             raise CommandError(
-                f"subnet {settings.netuid} of {settings.network} does not exist or has no members "
-                f"at block {head.number}; name another with --netuid"
+                f"subnet {settings.netuid} of {settings.network_name} does not exist or has no "
+                f"members at block {head.number}; name another with --netuid"
             )
         return head, await chain.commitments(head)
 

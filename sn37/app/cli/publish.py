@@ -149,8 +149,8 @@ def register_hotkey(
     settings = load_settings(flags)
     if not settings.is_simnet:
         raise UsageError(
-            f"--network {settings.network}: only simnet is supported; run btcli subnets register "
-            f"--netuid {settings.netuid}"
+            f"--network {settings.network_name}: only simnet is supported; run btcli subnets "
+            f"register --netuid {settings.netuid}"
         )
     guest = open_guest(Machine(settings))
     try:

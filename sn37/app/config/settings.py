@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -131,6 +132,11 @@ class Settings(BaseSettings):
         return self.network == "simnet"
 
     @property
+    def network_name(self) -> str:
+        """Name of the network for people; of an address the host: the rest may be a key."""
+        return (urlsplit(self.network).hostname or "") if "://" in self.network else self.network
+
+    @property
     def is_for_trials(self) -> bool:
         """True if validators of the network need not all have the schedule that ships."""
         return self.network in ("simnet", "local", "test") or is_this_machine(self.network)
@@ -171,7 +177,7 @@ class Settings(BaseSettings):
         if self.schedule is not None and not self.is_for_trials:
             raise ValueError(
                 "schedule: only on simnet, local, test and addresses of this machine, not on "
-                f"{self.network}: all validators share the schedule that ships"
+                f"{self.network_name}: all validators share the schedule that ships"
             )
         for name, networks, why in (
             ("dtype", ("simnet", "local"), "all validators score in bfloat16"),
@@ -181,7 +187,7 @@ class Settings(BaseSettings):
         ):
             if self.network not in networks and getattr(self, name) != _default(name):
                 raise ValueError(
-                    f"{name}: only on {' and '.join(networks)}, not on {self.network}: {why}"
+                    f"{name}: only on {' and '.join(networks)}, not on {self.network_name}: {why}"
                 )
         return self
 
@@ -240,7 +246,7 @@ def require_wallet(settings: Settings) -> None:
     )
     if settings.wallet is None:
         raise CommandError(
-            f"network {settings.network} needs a wallet: pass --wallet NAME, or {make}; "
+            f"network {settings.network_name} needs a wallet: pass --wallet NAME, or {make}; "
             "to try without one: --network simnet",
             page="validator",
         )

@@ -69,7 +69,10 @@ class Others:
         problem, keys = "", list[RoundKey]()
         try:
             record = PublishedRecord(
-                other.source, schedule=self._schedule, verify=self._verify or _unchecked
+                other.source,
+                schedule=self._schedule,
+                verify=self._verify or _unchecked,
+                signer=other.signer or None,
             )
             published = {key: row for row, key in record.rows()}
             for competition in reader.chronicle.competitions:

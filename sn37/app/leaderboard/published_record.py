@@ -49,10 +49,17 @@ class PublishedRecord:
 
     Args:
         verify: Checks signatures.
+        signer: Validator whose rounds they are, if it is known; else it is the signer of the first
+            statement that is read. One of another validator is refused.
     """
 
     def __init__(
-        self, source: PublishedRounds, *, schedule: Schedule, verify: VerifySignature
+        self,
+        source: PublishedRounds,
+        *,
+        schedule: Schedule,
+        verify: VerifySignature,
+        signer: Hotkey | None = None,
     ) -> None:
         self._source = source
         self._schedule = schedule
@@ -66,11 +73,11 @@ class PublishedRecord:
         self._scored = frozenset(k for held in newest.values() for k in held)
         self._submissions: dict[EntryKey, Submission] = {}
         self._newest: RoundStatement | None = None
-        self._signer = Hotkey("")
+        self._signer = signer or Hotkey("")
 
     @property
     def signer(self) -> Hotkey:
-        """Signer of the statement that was read last."""
+        """Signer of the statements; empty before the first was read."""
         return self._signer
 
     def rows(self) -> Iterator[tuple[int, RoundKey]]:
@@ -240,7 +247,7 @@ class PublishedRecord:
 
         Raises:
             LookupError: There is no such row.
-            OfferRefused: It is not a statement on this round of this network.
+            OfferRefused: It is not a statement of this validator on this round of this network.
         """
         if not 0 < row <= len(self._keys):
             raise LookupError(f"row {row} is not of a finished round")
@@ -256,6 +263,11 @@ class PublishedRecord:
             raise OfferRefused(
                 f"{self._source.name}: {key}: its statement is of {stated.key}, subnet "
                 f"{stated.netuid}"
+            )
+        if self._signer not in ("", signed.hotkey):
+            raise OfferRefused(
+                f"{self._source.name}: {key}: its statement is signed by {signed.hotkey}, others "
+                f"by {self._signer}; read the rounds of one validator"
             )
         self._newest, self._signer = stated, signed.hotkey
         return stated

@@ -1,16 +1,19 @@
 """The leaderboard of another machine: the values of its pages, read from its JSON interface.
 
 Its server is not trusted. Answers are bounded, have the shape of our own views, and their texts are
-made printable as ours are. They are not checked against anything else.
+made printable as ours are. They are not checked against anything else, but for what they are of.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from sn37.app.leaderboard.page_reader import explained
 from sn37.app.leaderboard.views import (
     CompetitionView,
     MinerView,
@@ -23,6 +26,7 @@ from sn37.app.leaderboard.views import (
 )
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.printable import one_line
+from sn37.domain.reasons import Reason
 from sn37.ports.errors import LeaderboardRefused
 from sn37.ports.leaderboard_documents import LeaderboardDocuments
 from sn37.wrong_values import reason
@@ -56,7 +60,9 @@ class RemoteLeaderboard:
     def competition(
         self, competition: CompetitionId, reigns_page: int = 1
     ) -> CompetitionView | None:
-        return self._read(CompetitionView, f"/competitions/{competition}", page=reigns_page)
+        path = f"/competitions/{competition}"
+        found = self._read(CompetitionView, path, page=reigns_page)
+        return self._asked(path, found, lambda view: view.card.id == competition)
 
     def rounds(self, competition: CompetitionId, page: int = 1) -> RoundList | None:
         return self._read(RoundList, f"/competitions/{competition}/rounds", page=page)
@@ -72,13 +78,28 @@ class RemoteLeaderboard:
         return self._needed(SubmissionList, "/submissions", search=text)
 
     def submission(self, key: EntryKey, page: int = 1) -> SubmissionView | None:
-        return self._read(SubmissionView, f"/submissions/{key.hotkey}/{key.block}", page=page)
+        path = f"/submissions/{key.hotkey}/{key.block}"
+        found = self._asked(
+            path,
+            self._read(SubmissionView, path, page=page),
+            lambda view: (view.model.hotkey, view.model.committed.block) == (key.hotkey, key.block),
+        )
+        return None if found is None else _with_our_advice(found)
 
     def miner(self, hotkey: Hotkey) -> MinerView | None:
-        return self._read(MinerView, f"/miners/{hotkey}")
+        path = f"/miners/{hotkey}"
+        return self._asked(path, self._read(MinerView, path), lambda view: view.hotkey == hotkey)
 
     def validator(self) -> ValidatorView:
         return self._needed(ValidatorView, "/validator")
+
+    def _asked(
+        self, path: str, found: _View | None, is_asked: Callable[[_View], bool]
+    ) -> _View | None:
+        """Return a view that is of what was asked for."""
+        if found is not None and not is_asked(found):
+            raise LeaderboardRefused(f"{self.name}/api/v1{path}: the document is of something else")
+        return found
 
     def _needed(self, shape: type[_View], path: str, **query: str | int) -> _View:
         found = self._read(shape, path, **query)
@@ -105,6 +126,13 @@ class RemoteLeaderboard:
                 f"{where}: not a document of a leaderboard: {one_line(str(error), 100)}"
             ) from error
         return found
+
+
+def _with_our_advice(view: SubmissionView) -> SubmissionView:
+    """Replace a reason's meaning and remedy by ours: a stranger's remedy may be a trap."""
+    known = next((reason for reason in Reason if reason.value == view.reason), None)
+    _, means, remedy = explained(known)
+    return replace(view, meaning=means, remedy=remedy)
 
 
 def _cleaned(value: Any, depth: int) -> Any:

@@ -366,7 +366,7 @@ async def _planned(
     if not first.quote.registered:
         raise CommitmentRefused(
             f"hotkey {hotkey} is not registered on subnet {tools.settings.netuid} of network "
-            f"{tools.settings.network}; register it with: {connection.how_to_register}",
+            f"{tools.settings.network_name}; register it with: {connection.how_to_register}",
             code="not_registered",
         )
     return publication

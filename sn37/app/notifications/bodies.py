@@ -17,7 +17,8 @@ SUPPRESS_EMBEDS = (
 _DISCORD_HOSTS = ("discord.com", "discordapp.com")
 _SLACK_HOST = "hooks.slack.com"
 # https://support.discord.com/hc/en-us/articles/210298617: a backslash shows a character as it is.
-_DISCORD_MARKS = re.compile(r"([\\*_~`|>#<\[\]()\-:@])")
+# All that are not letters: a name such as discord.gg/x would be shown as an invitation.
+_DISCORD_MARKS = re.compile(r"([!-/:-@\[-`{-~])")
 # https://docs.slack.dev/messaging/formatting-message-text: these three, and no others.
 _SLACK_MARKS = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 

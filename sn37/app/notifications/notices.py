@@ -24,7 +24,7 @@ from sn37.domain.printable import one_line
 from sn37.domain.round.state import RoundResult
 from sn37.ports.clock import Clock
 
-_ADDRESS = re.compile(r"\b([a-z]+://)(?:[^\s/@]*@)?([^\s/?#@]*)\S*")
+_ADDRESS = re.compile(r"\b([a-z]+://)(?:[^\s/@]*@)?([^\s/?#@]*)\S*", re.IGNORECASE)
 LONG_S = 60.0  # a shorter outage is not worth a message
 
 

@@ -157,7 +157,7 @@ async def _drawn(wanted: Replay) -> Mapping[TaskName, Sequence[Sample]]:
     For a static source these are the drawn rows; for a live one all rows of its window.
     """
     receipt, block = wanted.receipt, wanted.receipt.round.sync_block
-    network = wanted.tools.settings.network
+    network = wanted.tools.settings.network_name
     async with wanted.tools.data(block) as (chain, find_source):
         head = (await chain.head()).number
         if block > head:

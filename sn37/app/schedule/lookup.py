@@ -66,7 +66,7 @@ def running_competition(
         UsageError: Only others run.
     """
     running = loaded.schedule.at(block)
-    where = f"at block {block}, of network {settings.network}"
+    where = f"at block {block}, of network {settings.network_name}"
     if not running:
         raise CommandError(
             f"{loaded.origin} has no competition {where}; is --network or --endpoint that of "

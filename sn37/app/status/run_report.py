@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sn37.app.supervision.current_work import CurrentWork
 from sn37.domain.canonical import JsonValue
+from sn37.ordinary import read_ordinary
 
 RUN_REPORT = "status.json"  # in the state folder
 MAX_BYTES = 2**20  # one of a validator with fifty outages has 10 KB
@@ -110,8 +111,7 @@ def read_report(folder: Path) -> RunReport | None:
         OSError: It is there and cannot be read.
     """
     try:
-        with (folder / RUN_REPORT).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = read_ordinary(folder / RUN_REPORT, MAX_BYTES)
     except FileNotFoundError:
         return None
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -13,9 +14,11 @@ from types import FrameType
 
 import uvicorn
 
+from sn37.app.web.connections import BoundedConnection, SparseLog
 from sn37.app.web.guarding import App
 
 STOP_WITHIN_S = 5  # open streams of events end within a second
+_LOGS = ("uvicorn.error", "asyncio", "sn37.app.web.application")
 
 
 def serve(app: App, listener: socket.socket, stopping: Event) -> None:
@@ -30,9 +33,13 @@ def serve(app: App, listener: socket.socket, stopping: Event) -> None:
             timeout_keep_alive=20,
             limit_concurrency=500,
             h11_max_incomplete_event_size=16_384,
+            http=BoundedConnection,
         )
     )
     server.stopping = stopping
+    sparse = SparseLog()
+    for name in _LOGS:
+        logging.getLogger(name).addFilter(sparse)
     server.run(sockets=[listener])
 
 

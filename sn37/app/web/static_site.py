@@ -53,15 +53,19 @@ def write_site(leaderboard: Leaderboard, folder: Path, signer: Signer | None) ->
     sha256 of every file; with a signer it is signed like a receipt.
 
     Raises:
-        NotOurFolderError: The folder has other files.
+        NotOurFolderError: The folder has other files, or one of the two beside it that are used
+            while it is replaced, ``.partial`` and ``.old``.
         OSError: It cannot be written.
         StateUnavailable, StateUnreadable: The record cannot be read.
     """
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARKER).exists():
-        raise NotOurFolderError(f"{folder} has other files; name a new folder")
     unfinished = folder.with_name(folder.name + ".partial")
+    old = folder.with_name(folder.name + ".old")
+    for each in (folder, unfinished, old):
+        if each.is_dir() and any(each.iterdir()) and not (each / _MARKER).exists():
+            raise NotOurFolderError(f"{each} has other files; name a new folder")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
+    (unfinished / _MARKER).touch()
     digests, size_bytes = dict[str, str](), 0
     for name, content in _files(leaderboard):
         target = unfinished / name
@@ -70,9 +74,7 @@ def write_site(leaderboard: Leaderboard, folder: Path, signer: Signer | None) ->
         digests[name] = sha256(content).hexdigest()
         size_bytes += len(content)
     (unfinished / DIGESTS).write_bytes(_digests(digests, signer))
-    (unfinished / _MARKER).touch()
     if folder.is_dir():
-        old = folder.with_name(folder.name + ".old")
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
         unfinished.rename(folder)

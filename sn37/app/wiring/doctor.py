@@ -122,7 +122,7 @@ def examinations_of_network(settings: Settings) -> Sequence[Examination]:
         CommandError: The network's schedule cannot be used.
     """
     loaded = rules_of_network(settings)
-    needs = needs_of(settings.network, is_for_trials=settings.is_for_trials)
+    needs = needs_of(settings.network_name, is_for_trials=settings.is_for_trials)
     packages = SIMNET if settings.is_simnet else REAL_NETWORKS
     largest_bytes = 0 if settings.is_simnet else _largest_model(loaded.schedule)
     chain = () if settings.is_simnet else _chain(settings)

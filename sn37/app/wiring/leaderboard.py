@@ -45,7 +45,7 @@ def open_leaderboard(settings: Settings, others: Sequence[Path] = ()) -> Leaderb
         SqliteRecordReader(settings.state_file),
         schedule=schedule,
         times=block_times(settings),
-        network=settings.network,
+        network=settings.network_name,
         subnet=SubnetFile(settings.state_dir / SUBNET_FILE),
         others=Others(
             [FolderRounds(folder) for folder in others], schedule=schedule, verify=_verify()
@@ -71,7 +71,7 @@ def open_published(settings: Settings, folder: Path) -> Leaderboard:
         PublishedRecord(FolderRounds(folder), schedule=schedule, verify=verify),
         schedule=schedule,
         times=block_times(settings),
-        network=settings.network,
+        network=settings.network_name,
     )
 
 

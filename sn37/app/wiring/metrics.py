@@ -57,7 +57,7 @@ def build_metrics(
         folders = [models / "models", models / "partial"]
     about = About(
         version=sn37.__version__,
-        network=settings.network,
+        network=settings.network_name,
         netuid=settings.netuid,
         sends_weights=not settings.offline,
     )

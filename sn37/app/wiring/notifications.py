@@ -58,4 +58,4 @@ def _format(settings: Settings, address: str) -> BodyFormat:
 
 
 def _sender(settings: Settings) -> str:
-    return f"sn37 {settings.network}"
+    return f"sn37 {settings.network_name}"

@@ -24,7 +24,7 @@ def require_same_network(container: Container) -> None:
     recorded = _recorded_preset(container, settings)
     if recorded is not None and recorded != preset_of(settings.network):
         raise UsageError(
-            f"the state in {settings.state_dir} is of {recorded}, not of {settings.network}: "
+            f"the state in {settings.state_dir} is of {recorded}, not of {settings.network_name}: "
             f"give --network {recorded}"
         )
 

@@ -44,7 +44,7 @@ def look_at_validator(settings: Settings) -> ValidatorStatus:
     return validator_status(
         Seen(
             state_dir=str(folder),
-            network=settings.network,
+            network=settings.network_name,
             is_held=is_held(settings.state_file),
             report=report,
             record=record,

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from dependency_injector import providers
 
@@ -133,17 +132,12 @@ def _started(container: Container) -> ValidatorStarted:
     loaded, rounds = container.loaded(), container.keeper().state.rounds
     return ValidatorStarted(
         version=sn37.__version__,
-        network=_place(container.settings().network),
+        network=container.settings().network_name,
         netuid=loaded.schedule.netuid,
         fingerprint=loaded.fingerprint,
         hotkey=container.network().signer.hotkey,
         num_rounds=sum(map(len, rounds.values())),
     )
-
-
-def _place(network: str) -> str:
-    """Return a network's name, or the host of its address: the rest may be a key."""
-    return (urlsplit(network).hostname or network) if "://" in network else network
 
 
 async def _confine_workers(container: Container) -> None:

@@ -55,7 +55,7 @@ def destination_of(settings: Settings, environment: Mapping[str, str]) -> Destin
         raise UsageError(f"WANDB_MODE {mode!r}: expected online, offline or disabled")
     if mode == _DISABLED:
         raise UsageError("WANDB_MODE=disabled: nothing is sent; set it to online or offline")
-    default = PROJECT if settings.network == "finney" else f"sn37-{settings.network}"
+    default = PROJECT if settings.network == "finney" else f"sn37-{settings.network_name}"
     project = environment.get("WANDB_PROJECT") or re.sub(r"[^A-Za-z0-9]+", "-", default)
     if mode in _OFFLINE:
         return Destination(project=project, place=f"offline/{project}", is_offline=True)

@@ -13,12 +13,12 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from configparser import ConfigParser
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from sn37.adapters.system.health_server import HealthServer, Page
+from sn37.adapters.system.health_server import MAX_CONNECTIONS, HealthServer, Page
 from sn37.adapters.system.service_manager import ServiceManager, from_environment
 from sn37.adapters.system.watchdog import STUCK_EXIT_CODE, Watchdog
 from sn37.app.config.settings import load_settings
@@ -82,6 +82,19 @@ class TestHealthServer:
     def test_a_client_that_says_nothing_keeps_nobody_waiting(self, server: HealthServer) -> None:
         with closing(socket.create_connection(("127.0.0.1", server.port))):
             assert ask(server, "/healthz")[0] == 200
+
+    def test_many_clients_that_go_on_talking_take_a_bounded_number_of_threads(
+        self, server: HealthServer
+    ) -> None:
+        before = threading.active_count()
+        with ExitStack() as held:
+            for _ in range(3 * MAX_CONNECTIONS):
+                client = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+                held.enter_context(closing(client))
+                client.sendall(b"GET /healthz HTTP/1.1\r\n")
+            assert ask(server, "/healthz")[0] == 200
+            assert threading.active_count() - before <= MAX_CONNECTIONS + 8
+        assert ask(server, "/readyz")[0] == 503
 
     def test_an_address_that_is_taken_is_an_error(self, server: HealthServer) -> None:
         with pytest.raises(OSError, match="in use"):

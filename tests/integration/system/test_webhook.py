@@ -180,6 +180,16 @@ def test_the_sink_of_the_settings_posts_to_their_address(
     assert SECRET not in caplog.text
 
 
+def test_a_message_does_not_name_the_key_in_the_address_of_a_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving(Server()) as server:
+        monkeypatch.setenv("SN37_WEBHOOK", server.address)
+        arguments = ["status", "--network", "wss://node.example/key", "--test-webhook"]
+        assert run(main.app, arguments, prog_name="sn37") == 0
+        assert json.loads(server.taken[0])["sender"] == "sn37 node.example"
+
+
 def test_a_trial_says_who_took_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

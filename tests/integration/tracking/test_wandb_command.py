@@ -301,7 +301,7 @@ def test_a_state_without_rounds_is_one_line(
         (
             {"WANDB_MODE": "dryrun"},
             "ws://[::1]:1",
-            ("sn37-ws-1-1", "offline/sn37-ws-1-1", True),
+            ("sn37-1", "offline/sn37-1", True),
         ),
     ],
 )

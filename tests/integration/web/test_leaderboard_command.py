@@ -179,6 +179,18 @@ def test_the_digests_are_of_every_file_and_signed(record: Recorded, tmp_path: Pa
     assert written.num_files == len(there) + 1
 
 
+@pytest.mark.parametrize("name", ["site.old", "site.partial"])
+def test_a_folder_of_someone_else_beside_a_site_is_kept(
+    record: Recorded, tmp_path: Path, name: str
+) -> None:
+    write_site(record.board(), tmp_path / "site", None)
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "thesis.txt").touch()
+    with pytest.raises(NotOurFolderError, match=rf"{name} has other files"):
+        write_site(record.board(), tmp_path / "site", None)
+    assert (tmp_path / name / "thesis.txt").exists()
+
+
 def test_a_site_is_replaced_and_another_folder_is_not(record: Recorded, tmp_path: Path) -> None:
     folder = tmp_path / "site"
     write_site(record.board(), folder, None)

@@ -147,6 +147,12 @@ def test_redirects_stay_on_the_host(server: Server) -> None:
     assert server.asked[-1] == "/api/v1/overview"
 
 
+def test_a_redirect_to_another_kind_of_address_is_refused(server: Server) -> None:
+    server.answers["/api/v1/overview"] = status(302, Location="ftp://127.0.0.1:1/overview")
+    with pytest.raises(LeaderboardRefused, match="the server redirects to ftp:"):
+        at(server).document("/overview")
+
+
 def test_redirects_end(server: Server) -> None:
     server.answers["/api/v1/overview"] = status(302, Location="/api/v1/overview")
     with pytest.raises(LeaderboardUnavailable, match="302"):

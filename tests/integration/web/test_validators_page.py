@@ -93,7 +93,10 @@ def test_a_leaderboard_elsewhere_says_what_the_state_says(
 
     def said(*options: str) -> str:
         assert run(root.app, [command, *options], prog_name="sn37") == 0
-        return capsys.readouterr().out
+        shown = capsys.readouterr()
+        is_claim = "--from" in options and "--json" not in options
+        assert ("nothing of it was checked here" in shown.err) == is_claim
+        return shown.out
 
     local, local_json = said(*state), said(*state, "--json")
     with served(record.path.parent) as (address, _):

@@ -135,14 +135,19 @@ def test_an_outage_is_reported_once_it_is_long_and_so_is_its_end(
 
 @pytest.mark.parametrize(
     "address",
-    ["wss://node.example/secret", "wss://secret@node.example", "wss://node.example?k=secret"],
+    [
+        "wss://node.example/secret",
+        "wss://secret@node.example",
+        "wss://node.example?k=secret",
+        "WSS://node.example/secret",
+    ],
 )
 def test_keys_of_endpoints_are_not_sent(notices: Notices, clock: FakeClock, address: str) -> None:
     outage = an_outage(error=f"{address}: refused, retry")
     list(notices.of(outage))
     clock.elapsed += LONG_S
     (notice,) = notices.of(outage)
-    assert "wss://node.example" in notice.text
+    assert "wss://node.example" in notice.text.lower()
     assert "secret" not in notice.text
 
 
@@ -426,8 +431,14 @@ def test_discord_shows_marks_and_mentions_as_they_are() -> None:
     assert body["allowed_mentions"] == {"parse": []}
     assert "\\@everyone" in body["content"]
     assert "\\<\\@1\\>" in body["content"]
-    assert "https\\://" in body["content"]  # not a link
+    assert "https\\:\\/\\/evil" in body["content"]  # not a link
     assert "\\*\\*b\\*\\*" in body["content"]
+
+
+def test_discord_does_not_take_a_repository_for_an_invitation() -> None:
+    parcel = a_parcel(notice=replace(a_notice(), text="model discord.gg/abc"))
+    body = json.loads(body_of(parcel, BodyFormat.DISCORD, sender="sn37 finney"))
+    assert "model discord\\.gg\\/abc" in body["content"]
 
 
 def test_slack_shows_marks_and_mentions_as_they_are() -> None:

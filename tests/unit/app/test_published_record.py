@@ -25,7 +25,7 @@ from sn37.ports.errors import OfferRefused
 from sn37.testing.fakes import FakeStateStore
 from tests.support.boards import TIMES
 from tests.support.fake_world import ONE, World, is_signed_by_fake
-from tests.support.published_rounds import NEW, OLD, Subnet, export
+from tests.support.published_rounds import NEW, OLD, Subnet, export, sign_again
 
 NUM_ROUNDS = 4
 
@@ -167,6 +167,28 @@ def test_a_receipt_that_its_statement_does_not_name_is_refused(
 
     with pytest.raises(OfferRefused, match="is not the one that its statement names"):
         published(played, changed(folder, tmp_path / "swapped", swap))
+
+
+def one_of_another(home: Path) -> None:
+    sign_again(home / "statement.json", lambda _: None, hotkey=NEW)
+
+
+def test_rounds_of_two_validators_in_one_folder_are_refused(
+    played: World, folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(OfferRefused, match="read the rounds of one validator"):
+        published(played, changed(folder, tmp_path / "mixed", one_of_another))
+
+
+def test_another_validator_does_not_agree_by_rounds_of_a_third(
+    played: World, folder: Path, own: Path, tmp_path: Path
+) -> None:
+    mixed = changed(folder, tmp_path / "mixed", one_of_another)
+    board = recorded(played, own, mixed)
+    (found,) = board.validator().others
+    assert found.problem == NOT_VALID
+    assert found.num_compared < NUM_ROUNDS
+    assert board.validator().others == (found,)  # what was read before says whose rounds count
 
 
 def test_another_validator_that_agrees_agrees_in_every_round(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sn37.app.leaderboard.board import MAX_COMPETITIONS, MAX_REIGNS, all_reigns, competitions
+from sn37.app.leaderboard.page_reader import explained
 from sn37.app.leaderboard.remote import MAX_TEXT, RemoteLeaderboard
-from sn37.app.leaderboard.views import Overview
+from sn37.app.leaderboard.views import CompetitionView, Overview
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
+from sn37.domain.reasons import Reason
 from sn37.ports.errors import LeaderboardRefused
 from tests.support.boards import Recorded, crowned, write_long
 
@@ -129,3 +132,83 @@ def test_texts_of_the_server_are_printable_and_bounded() -> None:
     assert found.isprintable()
     assert found.startswith("two lines")
     assert len(found) == MAX_TEXT
+
+
+async def test_a_document_of_another_hotkey_submission_or_competition_is_refused(
+    tmp_path: Path,
+) -> None:
+    board = (await write_long(tmp_path / "state.sqlite")).board()
+    found = board.competition(CompetitionId(1))
+    assert found is not None
+    champion = found.reigns[0].champion
+    key = EntryKey(Hotkey(champion.hotkey), Block(champion.committed.block))
+    other = EntryKey(key.hotkey, Block(key.block + 1))
+    remote = RemoteLeaderboard(
+        FakeDocuments(
+            {
+                "/competitions/2": dumped(found),
+                f"/submissions/{other.hotkey}/{other.block}": dumped(board.submission(key)),
+                "/miners/5F": dumped(board.miner(crowned(1))),
+            }
+        )
+    )
+    with pytest.raises(LeaderboardRefused, match="/competitions/2: the document is of something"):
+        remote.competition(CompetitionId(2))
+    with pytest.raises(LeaderboardRefused, match="the document is of something else"):
+        remote.submission(other)
+    with pytest.raises(LeaderboardRefused, match="the document is of something else"):
+        remote.miner(Hotkey("5F"))
+
+
+@pytest.mark.parametrize("reason", [*list(Reason)[:3], "", "of_a_newer_version"])
+async def test_advice_is_ours_and_not_the_servers(tmp_path: Path, reason: str) -> None:
+    board = (await write_long(tmp_path / "state.sqlite")).board()
+    found = board.competition(CompetitionId(1))
+    assert found is not None
+    champion = found.reigns[0].champion
+    key = EntryKey(Hotkey(champion.hotkey), Block(champion.committed.block))
+    view = board.submission(key)
+    assert view is not None
+    trap = "send your coldkey's words to https://evil"
+    sent = replace(view, reason=reason, meaning=trap, remedy=trap)
+    remote = RemoteLeaderboard(
+        FakeDocuments({f"/submissions/{key.hotkey}/{key.block}": dumped(sent)})
+    )
+    shown = remote.submission(key)
+    assert shown is not None
+    known = next((r for r in Reason if r.value == reason), None)
+    assert (shown.meaning, shown.remedy) == explained(known)[1:]
+
+
+@dataclass
+class Endless:
+    """A leaderboard that has ever more competitions and reigns."""
+
+    first: CompetitionView
+    cards: Overview
+    num_asked: int = 0
+
+    def overview(self) -> Overview:
+        return self.cards
+
+    def competition(
+        self, competition: CompetitionId, reigns_page: int = 1
+    ) -> CompetitionView | None:
+        self.num_asked += 1
+        page = replace(self.first.reigns_page, number=reigns_page, num_pages=10**9)
+        return replace(self.first, reigns_page=page)
+
+
+async def test_an_endless_leaderboard_is_read_up_to_a_bound(tmp_path: Path) -> None:
+    board = (await write_long(tmp_path / "state.sqlite")).board()
+    found = board.competition(CompetitionId(1))
+    assert found is not None
+    crowded = replace(found, reigns=found.reigns[:1] * (MAX_REIGNS // 2))
+    cards = replace(board.overview(), competitions=(found.card,) * 1_000)
+    endless = Endless(crowded, cards)
+    assert len(list(competitions(endless))) == endless.num_asked == MAX_COMPETITIONS
+    first = endless.competition(CompetitionId(1))
+    assert first is not None
+    endless.num_asked = 0
+    assert len(all_reigns(endless, first)) == MAX_REIGNS
+    assert endless.num_asked == 1

@@ -10,6 +10,7 @@ import typer
 
 from sn37.app.cli import options
 from sn37.app.cli.pages import boards
+from sn37.app.cli.terminal.source import tell_source
 
 if TYPE_CHECKING:
     from sn37.app.leaderboard.views import ReignLine
@@ -39,6 +40,7 @@ def champions(
         return
     for line in _lines(lineage):
         typer.echo(line)
+    tell_source(address)
 
 
 def _lines(lineage: Sequence[ReignLine]) -> Iterator[str]:

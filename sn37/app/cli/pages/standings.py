@@ -10,6 +10,7 @@ import typer
 
 from sn37.app.cli import options
 from sn37.app.cli.pages import boards
+from sn37.app.cli.terminal.source import tell_source
 
 if TYPE_CHECKING:
     from sn37.app.leaderboard.views import CompetitionView
@@ -39,6 +40,7 @@ def standings(
         return
     for line in _lines(pages):
         typer.echo(line)
+    tell_source(address)
 
 
 def _lines(pages: Sequence[CompetitionView]) -> Iterator[str]:

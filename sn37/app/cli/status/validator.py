@@ -11,6 +11,7 @@ import typer
 
 from sn37.app.cli import options
 from sn37.app.cli.status.words import moment_text
+from sn37.app.cli.terminal.source import tell_source
 from sn37.app.errors import UsageError
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ def _show_submissions(settings: Settings, hotkey: str, source: str | None, *, as
     else:
         for line in submission_lines(found):
             typer.echo(line)
+    if not as_json:
+        tell_source(source)
     return 1 if found is None else 0
 
 
