@@ -53,12 +53,14 @@ def write_site(leaderboard: Leaderboard, folder: Path, signer: Signer | None) ->
     sha256 of every file; with a signer it is signed like a receipt.
 
     Raises:
-        NotOurFolderError: The folder has other files.
+        NotOurFolderError: The folder has other files, or is a file.
         OSError: It cannot be written.
         StateUnavailable, StateUnreadable: The record cannot be read.
     """
     if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARKER).exists():
         raise NotOurFolderError(f"{folder} has other files; name a new folder")
+    if folder.exists() and not folder.is_dir():
+        raise NotOurFolderError(f"{folder} is a file; name a new folder")
     unfinished = folder.with_name(folder.name + ".partial")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)

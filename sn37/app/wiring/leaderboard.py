@@ -16,7 +16,7 @@ from sn37.adapters.telemetry.head_times import HeadTimes
 from sn37.adapters.telemetry.subnet_file import NAME as SUBNET_FILE
 from sn37.adapters.telemetry.subnet_file import SubnetFile
 from sn37.app.config.settings import Settings
-from sn37.app.errors import CommandError
+from sn37.app.errors import CommandError, UsageError
 from sn37.app.leaderboard.block_times import BlockTimes
 from sn37.app.leaderboard.leaderboard import Leaderboard
 from sn37.app.leaderboard.others import Others
@@ -27,6 +27,7 @@ from sn37.app.schedule.lookup import rules_of_network
 from sn37.app.wiring.container import container_for
 from sn37.app.wiring.recorded_network import require_same_network
 from sn37.domain.ids import Block
+from sn37.ports.errors import LeaderboardRefused
 
 
 def open_leaderboard(settings: Settings, others: Sequence[Path] = ()) -> Leaderboard:
@@ -76,8 +77,15 @@ def open_published(settings: Settings, folder: Path) -> Leaderboard:
 
 
 def open_remote(address: str) -> RemoteLeaderboard:
-    """Return the leaderboard at an address; raises ``LeaderboardRefused`` if it is not one."""
-    return RemoteLeaderboard(HttpDocuments(address))
+    """Return the leaderboard at an address; nothing is read yet.
+
+    Raises:
+        UsageError: It is not an address.
+    """
+    try:
+        return RemoteLeaderboard(HttpDocuments(address))
+    except LeaderboardRefused as error:
+        raise UsageError(f"--from {error}") from error
 
 
 def _verify() -> VerifySignature | None:

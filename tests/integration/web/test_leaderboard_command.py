@@ -192,6 +192,8 @@ def test_a_site_is_replaced_and_another_folder_is_not(record: Recorded, tmp_path
     with pytest.raises(NotOurFolderError, match="name a new folder"):
         write_site(record.board(), mine, None)
     assert (mine / "thesis.txt").read_text() == "years of work"
+    with pytest.raises(NotOurFolderError, match="is a file; name a new folder"):
+        write_site(record.board(), mine / "thesis.txt", None)
 
 
 def test_a_page_never_delays_a_writer(record: Recorded) -> None:

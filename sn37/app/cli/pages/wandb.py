@@ -31,6 +31,9 @@ def wandb(
 
     WANDB_API_KEY, WANDB_MODE=offline, WANDB_PROJECT, WANDB_ENTITY, WANDB_BASE_URL and WANDB_DIR
     mean what they mean to the client.
+
+    sn37 wandb --network simnet
+    sn37 wandb --follow
     """
     flags = {k: v for k, v in locals().items() if k not in ("follow", "beside")}
     from sn37.app.config.settings import load_settings
