@@ -58,7 +58,7 @@ def open_published(settings: Settings, folder: Path) -> Leaderboard:
     """Return the leaderboard of exported rounds, before they are read.
 
     Raises:
-        CommandError: The package that checks signatures is missing.
+        CommandError: The package that checks signatures is missing, or the folder has no rounds.
         ReceiptsUnavailable, OfferRefused: The folder cannot be read.
     """
     schedule = rules_of_network(settings).schedule
@@ -68,8 +68,14 @@ def open_published(settings: Settings, folder: Path) -> Leaderboard:
             "signatures of published rounds are checked with bittensor: "
             "run pip install 'sn37[chain]'"
         )
+    record = PublishedRecord(FolderRounds(folder), schedule=schedule, verify=verify)
+    if not any(record.rows()):
+        raise CommandError(
+            f"--receipts {folder}: no rounds of {settings.network}; name a folder that "
+            "sn37 receipts export has written, and its --network"
+        )
     return Leaderboard(
-        PublishedRecord(FolderRounds(folder), schedule=schedule, verify=verify),
+        record,
         schedule=schedule,
         times=block_times(settings),
         network=settings.network,

@@ -93,6 +93,15 @@ def test_an_address_in_use_is_one_line(
     assert err.count("\n") == 1
 
 
+def test_an_unknown_host_is_one_line(record: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(record.path.parent)
+    code, _, err = call(capsys, "--state-dir", folder, "--listen", "nohost.invalid:80")
+    assert code == 1
+    assert err == (
+        "error: --listen nohost.invalid:80: this host is not known; choose another address\n"
+    )
+
+
 def test_without_a_record_it_says_where_to_look(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

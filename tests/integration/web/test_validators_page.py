@@ -119,3 +119,11 @@ def test_an_address_without_a_leaderboard_is_one_line(
     assert shown.out == ""
     assert shown.err.startswith(f"error: {words}")
     assert shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["champions", "standings"])
+def test_a_folder_without_rounds_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
+    assert run(root.app, [command, "--receipts", str(tmp_path)], prog_name="sn37") == 1
+    assert f"error: --receipts {tmp_path}: no rounds of finney" in capsys.readouterr().err
