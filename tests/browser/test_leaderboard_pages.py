@@ -131,8 +131,8 @@ def test_a_journalist_finds_who_leads_since_when_and_how_sure_in_three_clicks(
     hero = page.locator(".hero").inner_text()
     assert "team1/model-v1" in hero
     assert re.search(r"Champion since 2025-01-\d\d", hero)
-    assert re.search(r"\+\d\.\d\d %\s*± \d\.\d\d", hero)
-    assert re.search(r"Evidence\s+\d+\.\d of 13\.8", hero)
+    assert re.search(r"\+\d\.\d\d%\s*± \d\.\d\d", hero)
+    assert re.search(r"Evidence\s+\d+\.\d\s+needed: 13\.8", hero)
     seen.shot("journalist-2", is_whole=False)
     page.locator(".hero").get_by_role("link", name="team1/model-v1").click()  # third: the champion
     assert "a million to one. It took the crown." in page.inner_text("main")
@@ -140,6 +140,20 @@ def test_a_journalist_finds_who_leads_since_when_and_how_sure_in_three_clicks(
     evidence.evaluate("node => window.scrollTo(0, node.offsetTop - 24)")
     expect(evidence).to_be_in_viewport()
     seen.shot("journalist-3", is_whole=False)
+
+
+def test_the_pictures_in_the_readme_show_the_champion_and_its_evidence(
+    address: str, open_page: Any
+) -> None:
+    seen = open_page(address, viewport={"width": 1100, "height": 860})
+    seen.shot("leaderboard-overview", is_whole=False)
+    seen.page.set_viewport_size({"width": 1100, "height": 1000})
+    seen.page.locator(".card").first.get_by_role("link", name="team1/model-v1").click()
+    expect(seen.page.get_by_text("needed: 13.8")).to_be_in_viewport()
+    seen.shot("leaderboard-submission", is_whole=False)
+    readme = (DOCS.parent / "README.md").read_text()
+    for name in ("leaderboard-overview.png", "leaderboard-submission.png"):
+        assert f"](docs/{name})" in readme
 
 
 @pytest.mark.parametrize("name", [*PAGES, "miner", "validator"])

@@ -25,9 +25,8 @@ from sn37.app.config.settings import Settings
 WITHOUT_JSON = {
     "validator": "runs until it is stopped; its --json names a file for the finished rounds",
     "leaderboard": "serves pages until it is stopped; /api/v1 is their JSON",
+    "wandb": "sends rows to wandb; says how many",
 }
-# Their help is written with the commands themselves.
-WITHOUT_EXAMPLES = {"doctor", "champions", "status", "standings"}
 DOORS = {
     "sn37": root.app,
     "python -m sn37.app.miner": miner.app,
@@ -163,8 +162,7 @@ def test_usage_and_examples_name_the_program_as_it_was_called(
 @pytest.mark.parametrize("words", leaves())
 def test_a_command_has_an_example_that_parses(words: str) -> None:
     examples = examples_of(commands()[words].help)
-    if words not in WITHOUT_EXAMPLES:
-        assert examples, f"end the docstring with a line: sn37 {words} ..."
+    assert examples, f"end the docstring with a line: sn37 {words} ..."
     called = words.removeprefix("miner ") if words == "miner check" else words  # the same command
     for example in examples:
         program, *rest = shlex.split(example)

@@ -117,7 +117,9 @@ def _translated(address: str) -> Iterator[None]:
             f"{address}: the server answers {error.code}{again}"
         ) from error
     except urllib.error.URLError as error:
-        raise LeaderboardUnavailable(f"{address}: {one_line(str(error.reason))}") from error
+        raise LeaderboardUnavailable(
+            f"{address}: {_why(error.reason)}; check the address, and that a leaderboard is there"
+        ) from error
     except HTTPException as error:
         raise LeaderboardUnavailable(
             f"{address}: broken answer ({type(error).__name__})"
@@ -129,6 +131,12 @@ def _translated(address: str) -> Iterator[None]:
         raise LeaderboardRefused(
             f"{address}: leads to an address that is not valid ({why})"
         ) from error
+
+
+def _why(reason: str | BaseException) -> str:
+    """Return why no connection was made, without the number of the error."""
+    strerror = reason.strerror if isinstance(reason, OSError) else None
+    return one_line(strerror or str(reason))
 
 
 def _parts(address: str) -> SplitResult:

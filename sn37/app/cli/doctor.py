@@ -34,7 +34,11 @@ def doctor(
 
     With --network, or a network in the file of --config, it also measures the device and checks
     everything that a validator of that network uses: data sets, disk, accounts, wallet, chain.
-    Nothing is sent. Exit code 1 when a validator could not run; docs/doctor.md explains each line.
+    Nothing is sent. Exit code 1 when a validator could not run; sn37 docs doctor explains
+    each line.
+
+    sn37 doctor --network simnet
+    sn37 doctor --config FILE --json
     """
     flags = {n: value for n, value in locals().items() if n != "as_json"}
     checks = asyncio.run(_examined(_settings(flags), shown=not as_json))

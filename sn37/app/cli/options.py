@@ -227,7 +227,11 @@ Leaderboard = Annotated[
 ]
 Wandb = Annotated[
     bool | None,
-    typer.Option("--wandb/--no-wandb", help="Send finished rounds to wandb; by default not."),
+    typer.Option(
+        "--wandb/--no-wandb",
+        help="Send finished rounds to wandb; by default not.",
+        rich_help_panel=WATCHING,
+    ),
 ]
 ReleaseRoot = Annotated[
     Path | None,

@@ -98,7 +98,7 @@ PANELS = {
     name: title
     for title, names in {
         "Mine": ("miner", "check", "data"),
-        "Validate": ("validator", "doctor", "status", "models", "state", "upgrade"),
+        "Validate": ("validator", "doctor", "status", "models", "wandb", "state", "upgrade"),
         "Who leads, and why": (
             "champions",
             "standings",

@@ -47,7 +47,7 @@ def validator(
     Stops cleanly on Ctrl-C and SIGTERM; the same command continues where it stopped.
 
     sn37 validator --network simnet --rounds 2
-    sn37 validator --wallet NAME --wallet-hotkey default --health 127.0.0.1:8080
+    sn37 validator --wallet NAME --wallet-hotkey default --health 127.0.0.1:9137
     """
     flags = dict(locals())
     with StopRequest() as stop:

@@ -120,18 +120,18 @@ def _cpu(facts: DeviceFacts, needs: Needs) -> Check:
 
 
 def _device_memory(found: int, needed: int) -> Check:
-    detail = f"{found / GB:.1f} GB, needed are {needed / GB:.0f} GB"
+    detail = f"{found / GB:.1f} GB; needed: {needed / GB:.0f} GB"
     return (DEVICE_MEMORY.ok if found >= needed * (1 - RESERVED) else DEVICE_MEMORY.warning)(detail)
 
 
 def _device_speed(found: float, needed: float) -> Check:
-    detail = f"{found / 1e12:.1f} TFLOP/s in bfloat16, needed are {needed / 1e12:.0f} TFLOP/s"
+    detail = f"{found / 1e12:.1f} TFLOP/s in bfloat16; needed: {needed / 1e12:.0f} TFLOP/s"
     return (DEVICE_SPEED.ok if found >= needed else DEVICE_SPEED.warning)(detail)
 
 
 def check_memory(found_bytes: int, needs: Needs) -> Check:
     """Compare the memory that this process may use."""
-    detail = f"{found_bytes / GB:.1f} GB, needed are {needs.memory_bytes / GB:.0f} GB"
+    detail = f"{found_bytes / GB:.1f} GB; needed: {needs.memory_bytes / GB:.0f} GB"
     enough = found_bytes >= needs.memory_bytes * (1 - RESERVED)
     return MEMORY.ok(detail) if enough else MEMORY.warning(detail)
 
@@ -150,13 +150,13 @@ def check_disk(facts: DiskFacts, needs: Needs, *, largest_bytes: int = 0) -> Che
         detail += f", {facts.model_bytes / GB:,.1f} GB of models"
     if room < largest_bytes:
         return DISK.failed(f"{detail}, the largest model may have {largest_bytes / GB:,.1f} GB")
-    detail += f", needed are {needs.disk_bytes / GB:,.0f} GB"
+    detail += f"; needed: {needs.disk_bytes / GB:,.0f} GB"
     return DISK.ok(detail) if room >= needs.disk_bytes else DISK.warning(detail)
 
 
 def check_open_files(found: int, needs: Needs) -> Check:
     """Compare how many files this process may have open."""
-    detail = f"{found:,} at once, needed are {needs.open_files:,}"
+    detail = f"{found:,} at once; needed: {needs.open_files:,}"
     return OPEN_FILES.ok(detail) if found >= needs.open_files else OPEN_FILES.warning(detail)
 
 

@@ -53,13 +53,15 @@ def write_site(leaderboard: Leaderboard, folder: Path, signer: Signer | None) ->
     sha256 of every file; with a signer it is signed like a receipt.
 
     Raises:
-        NotOurFolderError: The folder has other files, or one of the two beside it that are used
+        NotOurFolderError: The folder is a file, or has other files, or so has one of the two beside it that are used
             while it is replaced, ``.partial`` and ``.old``.
         OSError: It cannot be written.
         StateUnavailable, StateUnreadable: The record cannot be read.
     """
     unfinished = folder.with_name(folder.name + ".partial")
     old = folder.with_name(folder.name + ".old")
+    if folder.exists() and not folder.is_dir():
+        raise NotOurFolderError(f"{folder} is a file; name a new folder")
     for each in (folder, unfinished, old):
         if each.is_dir() and any(each.iterdir()) and not (each / _MARKER).exists():
             raise NotOurFolderError(f"{each} has other files; name a new folder")

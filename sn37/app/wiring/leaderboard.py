@@ -16,7 +16,7 @@ from sn37.adapters.telemetry.head_times import HeadTimes
 from sn37.adapters.telemetry.subnet_file import NAME as SUBNET_FILE
 from sn37.adapters.telemetry.subnet_file import SubnetFile
 from sn37.app.config.settings import Settings
-from sn37.app.errors import CommandError
+from sn37.app.errors import CommandError, UsageError
 from sn37.app.leaderboard.block_times import BlockTimes
 from sn37.app.leaderboard.leaderboard import Leaderboard
 from sn37.app.leaderboard.others import Others
@@ -27,6 +27,7 @@ from sn37.app.schedule.lookup import rules_of_network
 from sn37.app.wiring.container import container_for
 from sn37.app.wiring.recorded_network import require_same_network
 from sn37.domain.ids import Block
+from sn37.ports.errors import LeaderboardRefused
 
 
 def open_leaderboard(settings: Settings, others: Sequence[Path] = ()) -> Leaderboard:
@@ -57,7 +58,7 @@ def open_published(settings: Settings, folder: Path) -> Leaderboard:
     """Return the leaderboard of exported rounds, before they are read.
 
     Raises:
-        CommandError: The package that checks signatures is missing.
+        CommandError: The package that checks signatures is missing, or the folder has no rounds.
         ReceiptsUnavailable, OfferRefused: The folder cannot be read.
     """
     schedule = rules_of_network(settings).schedule
@@ -67,8 +68,14 @@ def open_published(settings: Settings, folder: Path) -> Leaderboard:
             "signatures of published rounds are checked with bittensor: "
             "run pip install 'sn37[chain]'"
         )
+    record = PublishedRecord(FolderRounds(folder), schedule=schedule, verify=verify)
+    if not any(record.rows()):
+        raise CommandError(
+            f"--receipts {folder}: no rounds of {settings.network}; name a folder that "
+            "sn37 receipts export has written, and its --network"
+        )
     return Leaderboard(
-        PublishedRecord(FolderRounds(folder), schedule=schedule, verify=verify),
+        record,
         schedule=schedule,
         times=block_times(settings),
         network=settings.network_name,
@@ -76,8 +83,15 @@ def open_published(settings: Settings, folder: Path) -> Leaderboard:
 
 
 def open_remote(address: str) -> RemoteLeaderboard:
-    """Return the leaderboard at an address; raises ``LeaderboardRefused`` if it is not one."""
-    return RemoteLeaderboard(HttpDocuments(address))
+    """Return the leaderboard at an address; nothing is read yet.
+
+    Raises:
+        UsageError: It is not an address.
+    """
+    try:
+        return RemoteLeaderboard(HttpDocuments(address))
+    except LeaderboardRefused as error:
+        raise UsageError(f"--from {error}") from error
 
 
 def _verify() -> VerifySignature | None:

@@ -76,7 +76,8 @@ def listener(host: str, port: int, flag: str) -> socket.socket:
     try:
         bound = socket.create_server((host, port), family=family, backlog=256)
     except OSError as error:
-        why = os.strerror(error.errno or 0).lower()
+        number = error.errno or 0  # negative if the name of the host was not found
+        why = os.strerror(number).lower() if number > 0 else "this host is not known"
         raise CommandError(f"{flag} {host}:{port}: {why}; choose another address") from error
     # Connections inherit it. asyncio leaves it out for sockets made in this way, and an answer in
     # two writes would then wait 40 ms for the client's acknowledgement.

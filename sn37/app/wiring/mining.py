@@ -106,7 +106,7 @@ def open_guest(machine: Machine) -> Guest:
     if not is_there(settings.simnet_chain_file):
         raise CommandError(
             f"no simulated network in {settings.state_dir}; start one, in another terminal: "
-            f"python -m sn37.app.validator --network simnet --state-dir {settings.state_dir}"
+            f"sn37 validator --network simnet --state-dir {settings.state_dir}"
         )
     from sn37.adapters.simnet.outside_miners import open_guest
 

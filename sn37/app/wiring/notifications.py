@@ -14,6 +14,7 @@ from sn37.app.notifications.notices import Notice, NoticeKind, Notices
 from sn37.app.notifications.notifier import POST_TIMEOUT_S, Notifier
 from sn37.app.notifications.outbox import Parcel
 from sn37.ports.clock import Clock
+from sn37.ports.errors import WebhookRefused, WebhookUnavailable
 from sn37.ports.telemetry import EventSink
 
 
@@ -35,8 +36,7 @@ def try_webhook(settings: Settings) -> str:
     """Send one message for trial; return a line with its receiver and its format.
 
     Raises:
-        CommandError: There is no webhook in the settings.
-        WebhookUnavailable, WebhookRefused: It was not taken.
+        CommandError: The settings have no webhook, or it did not take the message.
     """
     if settings.webhook is None:
         raise CommandError(
@@ -48,7 +48,11 @@ def try_webhook(settings: Settings) -> str:
         kind=NoticeKind.TRIAL, title="a trial", text="messages arrive", at=datetime.now(UTC)
     )
     parcel = Parcel(notice=notice, num_more=0, put_at=0.0)
-    webhook.post(body_of(parcel, format_, sender=_sender(settings)), timeout_s=POST_TIMEOUT_S)
+    body = body_of(parcel, format_, sender=_sender(settings))
+    try:
+        webhook.post(body, timeout_s=POST_TIMEOUT_S)
+    except (WebhookUnavailable, WebhookRefused) as error:
+        raise CommandError(f"webhook at {webhook.name}: {error}") from error
     return f"{webhook.name} took a message in the format {format_}"
 
 

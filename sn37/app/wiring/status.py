@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sn37.adapters.leaderboards.documents import HttpDocuments
 from sn37.adapters.sqlite.holder import is_held
 from sn37.adapters.sqlite.record_reader import SqliteRecordReader
 from sn37.adapters.system.disk import free_bytes
 from sn37.app.config.path_checks import is_there
 from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError
-from sn37.app.leaderboard.remote import RemoteLeaderboard
 from sn37.app.schedule.lookup import rules_of_network
 from sn37.app.status.run_report import RunReport, read_report
 from sn37.app.status.validator_status import (
@@ -55,15 +53,6 @@ def look_at_validator(settings: Settings) -> ValidatorStatus:
             free_bytes=free_bytes(folder, folder / "models"),
         )
     )
-
-
-def open_remote(address: str) -> RemoteLeaderboard:
-    """Return the leaderboard at an address; nothing is read yet.
-
-    Raises:
-        LeaderboardRefused: It is not an address.
-    """
-    return RemoteLeaderboard(HttpDocuments(address))
 
 
 def _report(settings: Settings) -> RunReport | None:

@@ -198,7 +198,8 @@ def _health_pages(container: Container) -> Iterator[None]:
     try:
         server = container.health_server(host, port)
     except OSError as error:
-        raise CommandError(f"--health {address}: {error.strerror or error}") from error
+        why = str(error.strerror or error).lower()
+        raise CommandError(f"--health {address}: {why}; choose another address") from error
     try:
         yield
     finally:

@@ -29,7 +29,7 @@ class AdmissionStep(StrEnum):
 
 
 _WHAT = {
-    AdmissionStep.REPOSITORY: "everybody can read the commit on the hub",
+    AdmissionStep.REPOSITORY: "the commit can be read on the hub",
     AdmissionStep.FILES: "names, number and sizes of the files",
     AdmissionStep.CONFIG: "config.json and the other JSON, the architecture",
     AdmissionStep.HEADERS: "the headers of the safetensors files",

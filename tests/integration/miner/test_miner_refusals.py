@@ -107,7 +107,7 @@ def test_the_wrong_network_has_another_chain(
 @pytest.mark.parametrize(
     ("make", "parts"),
     [
-        (None, ("no simulated network", "python -m sn37.app.validator --network simnet")),
+        (None, ("no simulated network", "sn37 validator --network simnet")),
         (Path.mkdir, ("chain.sqlite is not a chain that can be used", "put the file back")),
         (Path.touch, ("chain.sqlite is not a chain that can be used", "put the file back")),
     ],

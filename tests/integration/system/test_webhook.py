@@ -193,13 +193,18 @@ def test_a_message_does_not_name_the_key_in_the_address_of_a_network(
 def test_a_trial_says_who_took_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with serving(Server((204, {}), (404, {}))) as server:
+    with serving(Server((204, {}), (204, {}), (404, {}))) as server:
         monkeypatch.setenv("SN37_WEBHOOK", server.address)
         arguments = ["status", "--network", "test", "--test-webhook"]
         assert run(main.app, arguments, prog_name="sn37") == 0
         assert capsys.readouterr().out == "127.0.0.1 took a message in the format json\n"
         assert json.loads(server.taken[0])["kind"] == "trial"
+        assert run(main.app, [*arguments, "--json"], prog_name="sn37") == 0
+        said = json.loads(capsys.readouterr().out)
+        assert said == {"took": "127.0.0.1 took a message in the format json"}
         assert run(main.app, arguments, prog_name="sn37") == 1
         shown = capsys.readouterr()
-        assert shown.err == "error: it answers 404; check the setting webhook\n"
+        assert (
+            shown.err == "error: webhook at 127.0.0.1: it answers 404; check the setting webhook\n"
+        )
         assert SECRET not in shown.out + shown.err

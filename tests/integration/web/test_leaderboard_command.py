@@ -93,6 +93,15 @@ def test_an_address_in_use_is_one_line(
     assert err.count("\n") == 1
 
 
+def test_an_unknown_host_is_one_line(record: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(record.path.parent)
+    code, _, err = call(capsys, "--state-dir", folder, "--listen", "nohost.invalid:80")
+    assert code == 1
+    assert err == (
+        "error: --listen nohost.invalid:80: this host is not known; choose another address\n"
+    )
+
+
 def test_without_a_record_it_says_where_to_look(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -204,6 +213,8 @@ def test_a_site_is_replaced_and_another_folder_is_not(record: Recorded, tmp_path
     with pytest.raises(NotOurFolderError, match="name a new folder"):
         write_site(record.board(), mine, None)
     assert (mine / "thesis.txt").read_text() == "years of work"
+    with pytest.raises(NotOurFolderError, match="is a file; name a new folder"):
+        write_site(record.board(), mine / "thesis.txt", None)
 
 
 def test_a_page_never_delays_a_writer(record: Recorded) -> None:

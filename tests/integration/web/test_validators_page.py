@@ -102,17 +102,31 @@ def test_a_leaderboard_elsewhere_says_what_the_state_says(
     with served(record.path.parent) as (address, _):
         assert said("--from", address) == local
         assert json.loads(said("--from", f"{address}/", "--json")) == json.loads(local_json)
-    assert "2025-01-02 19:12 (block 12960)" in local
-    assert "gain +1.02 % ± 0.10  evidence 36.9" in local
+    assert "2025-01-02 19:12 UTC (block 12960)" in local
+    assert "gain +1.02% ± 0.10  evidence 36.9, needed 13.8" in local
 
 
 @pytest.mark.parametrize("command", ["champions", "standings"])
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "nonsense"])
+@pytest.mark.parametrize(
+    ("address", "code", "words"),
+    [
+        ("http://127.0.0.1:9", 1, "http://127.0.0.1:9/api/v1/overview: Connection refused; check"),
+        ("nonsense", 2, "--from nonsense: expected the address of a leaderboard"),
+    ],
+)
 def test_an_address_without_a_leaderboard_is_one_line(
-    command: str, address: str, capsys: pytest.CaptureFixture[str]
+    command: str, address: str, code: int, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(root.app, [command, "--from", address], prog_name="sn37") == 1
+    assert run(root.app, [command, "--from", address], prog_name="sn37") == code
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err.startswith(f"error: {address}")
+    assert shown.err.startswith(f"error: {words}")
     assert shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["champions", "standings"])
+def test_a_folder_without_rounds_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
+    assert run(root.app, [command, "--receipts", str(tmp_path)], prog_name="sn37") == 1
+    assert f"error: --receipts {tmp_path}: no rounds of finney" in capsys.readouterr().err

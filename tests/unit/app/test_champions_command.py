@@ -60,7 +60,7 @@ def test_people_get_a_line_for_each_reign_oldest_first(
     assert (code, err) == (0, "")
     revision = ALICE.model.revision[:12]
     assert out.splitlines() == [
-        "competition 1  block 720 to block 1440  2 rounds  score 1.0000  gain -  alice  "
+        "competition 1  block 720 to block 1440  2 rounds  score 1.0000  first champion  alice  "
         f"alice/model@{revision}  lost by: the repository cannot be read yet",
         "competition 1  block 1440 to now  1 round  score 1.0000  gain -  bob  "
         f"bob/model@{BOB.model.revision[:12]}",
@@ -84,7 +84,7 @@ def test_programs_get_the_lineage(state_dir: Path, capsys: pytest.CaptureFixture
         "until_time": None,
         "rounds": 2,
         "score": 1.0,
-        **dict.fromkeys(("gain", "gain_error", "evidence", "samples")),
+        **dict.fromkeys(("gain", "gain_error", "evidence", "needed_evidence", "samples")),
         "predecessor": None,
         "lost_by": "not_public",
     }

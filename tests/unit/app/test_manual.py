@@ -39,7 +39,9 @@ def test_the_list_has_a_line_for_each_document(capsys: pytest.CaptureFixture[str
     assert docs() == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [page.name for page in pages()]
-    assert any(re.fullmatch(r"validator +For validators: running a validator", x) for x in lines)
+    assert ["validator", "For validators: running a validator"] in [
+        line.split(maxsplit=1) for line in lines
+    ]
     assert docs("decisions") == 0
     assert "70  70. Pages from the record alone" in capsys.readouterr().out
 

@@ -256,11 +256,3 @@ def test_two_sources_are_one_too_many(capsys: pytest.CaptureFixture[str], comman
     arguments = [command, "--receipts", ".", "--from", "http://127.0.0.1:1"]
     assert run(root.app, arguments, prog_name="sn37") == 2
     assert "--receipts and --from: give one of them" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("command", ["champions", "standings"])
-def test_a_folder_without_rounds_has_nothing_to_show(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
-) -> None:
-    assert run(root.app, [command, "--receipts", str(tmp_path)], prog_name="sn37") == 0
-    assert capsys.readouterr().out in ("no champion yet\n", "no finished round yet\n")

@@ -32,7 +32,7 @@ def open_board(flags: dict[str, Any], receipts: Path | None, address: str | None
     """Open the leaderboard that the options name: by default that of the state folder.
 
     Raises:
-        UsageError: They name two, or a folder that does not exist.
+        UsageError: They name two, a folder that does not exist, or something else than an address.
         CommandError, PortError: It cannot be read.
     """
     from sn37.app.wiring import leaderboard as opening  # slow to import
@@ -57,7 +57,7 @@ def open_board(flags: dict[str, Any], receipts: Path | None, address: str | None
 def when(moment: Moment) -> str:
     """Return the time of a block to the minute, if it is known, and its number."""
     block = f"block {moment.block}"
-    return block if moment.at is None else f"{moment.at:%Y-%m-%d %H:%M} ({block})"
+    return block if moment.at is None else f"{moment.at:%Y-%m-%d %H:%M} UTC ({block})"
 
 
 def gain(advance: Advance | None) -> str:
@@ -66,7 +66,9 @@ def gain(advance: Advance | None) -> str:
         return "gain -"
     error = "" if advance.error is None else f" ± {100 * advance.error:.2f}"
     evidence = "-" if advance.evidence is None else f"{advance.evidence:.1f}"
-    return f"gain {100 * advance.gain:+.2f} %{error}  evidence {evidence}"
+    return (
+        f"gain {100 * advance.gain:+.2f}%{error}  evidence {evidence}, needed {advance.needed:.1f}"
+    )
 
 
 def score(value: float | None) -> str:
@@ -80,6 +82,7 @@ def gain_as_json(advance: Advance | None) -> dict[str, object]:
         "gain": advance and advance.gain,
         "gain_error": advance and advance.error,
         "evidence": advance and advance.evidence,
+        "needed_evidence": advance and advance.needed,
         "samples": advance and advance.num_samples,
     }
 

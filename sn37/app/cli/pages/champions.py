@@ -29,6 +29,9 @@ def champions(
     """List all champions with dates, scores and gains; a validator may be running.
 
     The record is that of the state folder, of exported rounds, or of a leaderboard elsewhere.
+
+    sn37 champions --network simnet
+    sn37 champions --from https://HOST --json
     """
     flags = {k: v for k, v in locals().items() if k not in ("receipts", "address", "as_json")}
     from sn37.app.leaderboard.board import all_reigns, competitions  # slow to import
@@ -54,9 +57,13 @@ def _lines(lineage: Sequence[ReignLine]) -> Iterator[str]:
         lost = f"  lost by: {reign.lost_by}" if reign.lost_by else ""
         yield (
             f"competition {model.competition}  {boards.when(reign.since)} to {until}  {rounds}  "
-            f"score {boards.score(reign.score)}  {boards.gain(reign.advance)}  "
+            f"score {boards.score(reign.score)}  {_gain(reign)}  "
             f"{model.hotkey}  {model.repo}{commit}{lost}"
         )
+
+
+def _gain(reign: ReignLine) -> str:
+    return "first champion" if reign.predecessor is None else boards.gain(reign.advance)
 
 
 def _as_json(reign: ReignLine) -> dict[str, object]:

@@ -30,6 +30,9 @@ def standings(
 
     The record is that of the state folder, where a validator may be running, of exported rounds,
     or of a leaderboard elsewhere.
+
+    sn37 standings --network simnet
+    sn37 standings --from https://HOST --json
     """
     flags = {k: v for k, v in locals().items() if k not in ("receipts", "address", "as_json")}
     from sn37.app.leaderboard.board import competitions  # slow to import

@@ -35,7 +35,8 @@ def wandb(
     WANDB_API_KEY, WANDB_MODE=offline, WANDB_PROJECT, WANDB_ENTITY, WANDB_BASE_URL and WANDB_DIR
     mean what they mean to the client.
 
-    sn37 wandb --network simnet --state-dir simnet-state
+    sn37 wandb --network simnet
+    sn37 wandb --follow
     """
     if as_json and (follow or beside):
         raise UsageError("--json reports one sending: leave out --follow")

@@ -15,7 +15,8 @@ def submission_lines(found: HotkeyStatus) -> Iterator[str]:
     """Yield the lines: the miner, its newest submissions, and one line for each older one."""
     miner = found.miner
     shares = "".join(f", {share:.3f} of competition {c}" for c, share in miner.standings)
-    yield f"hotkey      {miner.hotkey}, weight {miner.weight:.4f}{shares}"
+    uid = "" if miner.uid is None else f", uid {miner.uid}"
+    yield f"hotkey      {miner.hotkey}{uid}, weight {miner.weight:.4f}{shares}"
     for view in found.submissions:
         yield ""
         yield from _whole(view)
@@ -83,7 +84,7 @@ def _evidence(growth: EvidenceGrowth) -> str:
     last = growth.points[-1] if growth.points else None
     if last is None or last.evidence is None or last.gain is None:
         return f"evidence    none yet against {growth.champion.hotkey}. {growth.verdict}"
-    error = "" if last.error is None else f" +- {last.error:.2%}"
+    error = "" if last.error is None else f" ± {last.error:.2%}"
     return (
         f"evidence    {last.evidence:.1f} of {growth.needed:.1f} against {growth.champion.hotkey}, "
         f"gain {last.gain:.2%}{error} on {last.num_samples:,} samples. {growth.verdict}"

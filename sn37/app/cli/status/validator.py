@@ -55,6 +55,9 @@ def status(
 
     Reads the files in the state folder; the validator may be running, and is not delayed. Exit code
     0: healthy, or the hotkey has submissions; 1: not.
+
+    sn37 status --network simnet
+    sn37 status HOTKEY --from https://HOST
     """
     flags = {k: v for k, v in locals().items() if k in SETTINGS}
     from sn37.app.config.settings import load_settings  # slow to import
@@ -63,7 +66,8 @@ def status(
     if test_webhook:
         from sn37.app.wiring.notifications import try_webhook
 
-        typer.echo(try_webhook(settings))
+        took = try_webhook(settings)
+        typer.echo(json.dumps({"took": took}) if as_json else took)
         return 0
     if hotkey is not None:
         return _show_submissions(settings, hotkey, source, as_json=as_json)
@@ -96,8 +100,7 @@ def _show_submissions(settings: Settings, hotkey: str, source: str | None, *, as
     from sn37.app.cli.status.submissions import submission_lines
     from sn37.app.mining.base_sources import hotkey_of
     from sn37.app.status.submissions import submissions_of
-    from sn37.app.wiring.leaderboard import open_leaderboard
-    from sn37.app.wiring.status import open_remote
+    from sn37.app.wiring.leaderboard import open_leaderboard, open_remote
     from sn37.domain.canonical import as_json as as_json_value
 
     whose = hotkey_of(hotkey)
@@ -135,7 +138,7 @@ def _lines(found: ValidatorStatus) -> Iterator[str]:
     for competition in found.competitions:
         yield from _competition(competition)
     if (sent := found.weights) is not None:
-        age = "" if sent.age_blocks is None else f", {sent.age_blocks:,} blocks ago"
+        age = "" if sent.age_blocks is None else f", {_blocks(sent.age_blocks)} ago"
         yield (
             f"weights     of the round of block {sent.round.block}, sent at block "
             f"{moment_text(sent.sent)}{age}"
@@ -165,7 +168,7 @@ def _life(found: ValidatorStatus) -> str:
 def _competition(found: CompetitionNow) -> Iterator[str]:
     champion = f"champion {found.champion}" if found.champion else "no champion"
     warm_up = f", warm-up: {_rounds(found.warm_up_left)} left" if found.warm_up_left else ""
-    yield f"{found.id:<11} {found.name}: {champion}, {found.num_waiting} waiting{warm_up}"
+    yield f"competition {found.id} {found.name}: {champion}, {found.num_waiting} waiting{warm_up}"
     if (opened := found.open_round) is None:
         return
     line = (
@@ -179,6 +182,10 @@ def _competition(found: CompetitionNow) -> Iterator[str]:
 
 def _rounds(count: int) -> str:
     return "1 round" if count == 1 else f"{count} rounds"
+
+
+def _blocks(count: int) -> str:
+    return "1 block" if count == 1 else f"{count:,} blocks"
 
 
 def _time(at: datetime) -> str:
