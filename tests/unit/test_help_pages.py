@@ -25,7 +25,6 @@ from sn37.app.config.settings import Settings
 WITHOUT_JSON = {
     "validator": "runs until it is stopped; its --json names a file for the finished rounds",
     "leaderboard": "serves pages until it is stopped; /api/v1 is their JSON",
-    "wandb": "sends rows to wandb; says how many",
 }
 DOORS = {
     "sn37": root.app,

@@ -53,8 +53,8 @@ def write_site(leaderboard: Leaderboard, folder: Path, signer: Signer | None) ->
     sha256 of every file; with a signer it is signed like a receipt.
 
     Raises:
-        NotOurFolderError: The folder is a file, or has other files, or so has one of the two beside it that are used
-            while it is replaced, ``.partial`` and ``.old``.
+        NotOurFolderError: The folder is a file or has other files, or one of the two beside it
+            does that are used while it is replaced, ``.partial`` and ``.old``.
         OSError: It cannot be written.
         StateUnavailable, StateUnreadable: The record cannot be read.
     """
