@@ -180,7 +180,6 @@ class World:
         self.stop, self.steps = asyncio.Event(), container.steps()
         await self._begin(container)
         actors = dict(container.actors())
-        del actors["subnet"]  # it writes a file, in a thread whose speed would decide the last head
         actors["stop"] = self.stop.wait
         actors["goal"] = container.goal(rounds=rounds).run
         actors["driver"] = lambda: self._drive(container, until)

@@ -257,7 +257,7 @@ def test_a_champion_that_is_not_named_enters_later_and_wins_by_the_rule(tmp_path
     hiding = deepcopy(twelve_rounds().subnet)
     hiding.chain.records = [r for r in hiding.chain.records if r.hotkey != "better"]
     history = twelve_rounds_of(hiding)
-    assert history.head == twelve_rounds().head
+    assert history.head <= twelve_rounds().head  # where the other one starts
     world = doubting(export(history.memory, tmp_path / "hiding"))
     state = world.begin()
     assert (began(state).way, champions(state)) == (ColdStart.MANIFESTS, {"first"})
