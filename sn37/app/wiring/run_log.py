@@ -70,8 +70,8 @@ class RunLog:
             yield
         except Exception as error:
             causes = tuple(_causes(error))
-            log.error("stopped by %r", causes[0], exc_info=error)
             bug = next((c for c in causes if not isinstance(c, CommandError | PortError)), None)
+            log.error("stopped by %r", causes[0], exc_info=error if bug else None)
             if bug is None:
                 raise causes[0] from None
             if not self._is_open:
