@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.rounds.weights_due import warm_up
+from sn37.app.supervision.deadlines import step
 from sn37.app.supervision.heads import Subscription
 from sn37.domain.disk.free_space import LOW_BYTES
 from sn37.domain.events import DiskLow, Recovered, WeightsOverdue
@@ -55,8 +56,8 @@ class Alarms:
                 self._look_at_weights(head.number, self._first)
             if head.number >= self._next_look:
                 self._next_look = Block(head.number + DISK_BLOCKS)
-                # Not a step: a process is not ended for it.
-                self._look_at_disk(await asyncio.to_thread(self._free_bytes))
+                with step("looking at the disk"):
+                    self._look_at_disk(await asyncio.to_thread(self._free_bytes))
 
     def _look_at_weights(self, head: Block, first: Block) -> None:
         """Report overdue weights, but not before this process could have sent them."""

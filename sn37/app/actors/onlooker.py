@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from sn37.app.supervision.deadlines import step
 from sn37.app.supervision.heads import Subscription
 from sn37.domain.ids import Block, BlockRef, Hotkey
 from sn37.domain.metagraph import SubnetSnapshot
@@ -44,7 +45,8 @@ class Onlooker:
         async for head in self._heads:
             if head.number >= self._next:
                 self._next = Block(head.number + EVERY_BLOCKS)
-                await self._look(head)  # not a step: a process is not ended for it
+                with step("writing how the subnet looks"):
+                    await self._look(head)
 
     async def _look(self, at: BlockRef) -> None:
         try:

@@ -71,7 +71,7 @@ def open_published(settings: Settings, folder: Path) -> Leaderboard:
     record = PublishedRecord(FolderRounds(folder), schedule=schedule, verify=verify)
     if not any(record.rows()):
         raise CommandError(
-            f"--receipts {folder}: no rounds of {settings.network}; name a folder that "
+            f"--receipts {folder}: no rounds of {settings.network_name}; name a folder that "
             "sn37 receipts export has written, and its --network"
         )
     return Leaderboard(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import sqlite3
 from collections.abc import AsyncIterator
@@ -58,9 +59,17 @@ class Place:
             await arrived.wait()
             for _ in range(100):  # the other actors run on for as far as they can
                 await asyncio.sleep(0)
+            while _look_in_threads(world):  # noqa: ASYNC110 - a thread wakes nobody
+                await asyncio.sleep(0)
             yield running
             running.cancel()
             await asyncio.wait([running])
+
+
+def _look_in_threads(world: World) -> bool:
+    """True while the actors that look at disk and subnet, in threads, are at it."""
+    busy = (s.actor for s in world.steps.running() if math.isfinite(s.within_s))
+    return not {"alarms", "subnet"}.isdisjoint(busy)
 
 
 LIMITS: Competition = one_competition().stages[0].competitions[0]
