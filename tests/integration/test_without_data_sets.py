@@ -67,7 +67,7 @@ def test_the_validator_itself_needs_it(
     ("words", "told"),
     [
         (["audit"], "1 rounds, 0 receipts"),
-        (["champions"], "competition 1  blocks 1800 to now"),
+        (["champions"], "competition 1  block 1800 to now"),
         (["receipts", "export", "OUT"], "0 rounds written"),
     ],
     ids=lambda words: words[0],
