@@ -150,7 +150,8 @@ class Acts:
 def _newest_receipts(published: Path) -> Iterator[Path]:
     """One receipt of each competition's newest round, of folders called "competition-block"."""
     newest: dict[str, Path] = {}
-    for folder in sorted(published.iterdir(), key=lambda f: int(f.name.split("-")[1])):
+    rounds = (folder for folder in published.iterdir() if folder.is_dir())
+    for folder in sorted(rounds, key=lambda f: int(f.name.split("-")[1])):
         newest[folder.name.split("-")[0]] = folder
     for folder in newest.values():
-        yield min(f for f in folder.iterdir() if f.name != "statement.json")
+        yield min(f for f in folder.glob("*.json") if f.name != "statement.json")
