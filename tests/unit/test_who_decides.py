@@ -188,3 +188,13 @@ def test_t35_a_validator_does_not_know_where_releases_come_from() -> None:
     text = (PACKAGE / "app" / "wiring" / "container.py").read_text(encoding="utf-8")
     assert "adapters.releases" not in text
     assert "adapters.hub" not in text, "opened by the network that the operator names"
+
+
+def test_t34_the_consensus_of_others_is_read_for_the_leaderboard_alone() -> None:
+    readers = [
+        file.relative_to(PACKAGE).as_posix()
+        for folder in ("app", "domain")
+        for file in sorted((PACKAGE / folder).rglob("*.py"))
+        if ".consensus(" in file.read_text(encoding="utf-8")
+    ]
+    assert readers == ["app/actors/onlooker.py"]
