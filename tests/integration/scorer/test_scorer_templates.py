@@ -231,6 +231,6 @@ def test_schedule_check_refuses_a_template_that_does_not_render(
         assert run(main.app, ["schedule", "check", str(file)], prog_name="sn37") == code
         told = (
             f"error: {file}, line {number + 1}: competitions.instruct.template: "
-            "prompt and response must appear once each, verbatim\n"
+            "prompt and response must appear once each, verbatim; see sn37 docs schedules\n"
         )
         assert capsys.readouterr().err == (told if code else "")
